@@ -1,0 +1,121 @@
+package sentinel
+
+import (
+	"context"
+	"time"
+
+	"github.com/sqlsentinel/sqlsentinel/shared/alert"
+)
+
+// A Ref is a queue message: which delivery, and which generation of it. A Ref received
+// twice is one notification.
+type Ref struct {
+	ID  string `json:"id"`
+	Try int    `json:"try"`
+}
+
+// A Claim is a delivery that the caller alone may send until the lease ends.
+type Claim struct {
+	Delivery alert.Delivery
+	// Lease proves the claim when it is settled.
+	Lease string
+	// Waiting are the unsettled deliveries among Delivery.After.
+	Waiting []alert.Delivery
+	// Outage is the record of the delivery's target.
+	Outage alert.Outage
+}
+
+// A Settlement is what became of a claimed delivery.
+type Settlement struct {
+	ID, Lease string
+	// Status is sent, dead or superseded; or pending: due again at DueAt.
+	Status    alert.DeliveryStatus
+	DueAt     time.Time
+	At        time.Time
+	Attempts  int
+	Crashes   int
+	LastError string
+	// Outage and Deliveries are written in the same transaction: a dead delivery and the
+	// message to the owners about it come into being together. Nil: unchanged.
+	Outage     *alert.Outage
+	Deliveries []alert.Delivery
+}
+
+// An Outbox keeps deliveries until they are settled. All methods are safe for concurrent
+// use, by several processes too.
+type Outbox interface {
+	// Claim takes a pending delivery whose try is ref.Try, or a sending one whose lease
+	// ended before now; of the latter it counts a crash. It becomes sending, leased until
+	// the given time. ErrUnclaimable if it is none of these.
+	Claim(ctx context.Context, ref Ref, now, until time.Time) (Claim, error)
+	// Settle ends a claim. ErrUnclaimable if the lease is no longer the caller's (nothing
+	// is written then); ErrConflict if the outage changed meanwhile.
+	Settle(ctx context.Context, s Settlement) error
+	// Supersede settles a pending delivery as superseded; false if it is no longer pending.
+	Supersede(ctx context.Context, id string, at time.Time) (bool, error)
+	// Due lists deliveries that can be claimed at now, longest due first: pending ones past DueAt
+	// and sending ones past their lease. Zero limit means 100.
+	Due(ctx context.Context, now time.Time, limit int) ([]alert.Delivery, error)
+	// NextDue is the earliest time at which Due has more to tell; zero if nothing is open.
+	NextDue(ctx context.Context) (time.Time, error)
+	// Redrive opens a dead delivery again under a higher try, with counters at zero, due
+	// at once. ErrNotFound if there is no such dead delivery.
+	Redrive(ctx context.Context, id string, now time.Time) (Ref, error)
+
+	// Delivery reads one. ErrNotFound.
+	Delivery(ctx context.Context, id string) (alert.Delivery, error)
+	// Deliveries reads many, newest first.
+	Deliveries(ctx context.Context, filter DeliveryFilter) ([]alert.Delivery, error)
+	// Counts sums up the deliveries of a scope by alert.
+	Counts(ctx context.Context, scope string) (map[string]DeliveryCounts, error)
+}
+
+// A DeliveryFilter chooses deliveries. Zero fields choose all.
+type DeliveryFilter struct {
+	Scope    string
+	Alerts   []string
+	Channel  string
+	Statuses []alert.DeliveryStatus
+	RunID    string
+	Since    time.Time
+	Limit    int // zero means 100
+}
+
+// DeliveryCounts are an alert's deliveries in numbers. They stand outside the versioned
+// state and are no input to the decision.
+type DeliveryCounts struct {
+	// Failures counts sends that failed, ever.
+	Failures int
+	Pending  int // pending or sending
+	Dead     int // dead and neither redriven nor followed by a success on the same target
+	// LastChannel is the channel of the last delivery that was sent.
+	LastChannel string
+	LastSent    time.Time
+}
+
+// A Queue tells workers that deliveries wait. It may deliver a Ref several times, late and
+// out of order; the outbox is the truth.
+type Queue interface {
+	// Enqueue announces deliveries that were committed, due at their DueAt.
+	Enqueue(ctx context.Context, deliveries []alert.Delivery) error
+}
+
+// A Querier runs one query behind the guards and reads its result by the contract. It
+// never fails otherwise than by Result.Failure; a cancelled ctx is such a failure.
+type Querier interface {
+	Query(ctx context.Context, a alert.Alert, run Run) alert.Result
+}
+
+// A Run is one evaluation of an alert.
+type Run struct {
+	ID        string
+	Scheduled time.Time
+}
+
+// A Sender sends messages of one or more channels.
+type Sender interface {
+	// Send sends one delivery's message, once, within its target's timeout. The error is
+	// nil if the receiver accepted it; *alert.SendError says whether it is worth trying
+	// again, and any other error is.
+	Send(ctx context.Context, d alert.Delivery) error
+}
