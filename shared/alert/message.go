@@ -98,10 +98,9 @@ type Delivery struct {
 	// After names the deliveries that must be settled first, so that messages of one
 	// alert to one target arrive in run order.
 	After []string `json:"after,omitempty"`
-	// Supersedable holds when the message only reminds or escalates; Episodes are the
-	// ids of the episodes it is about. Once they are closed, it is not worth sending.
-	Supersedable bool     `json:"supersedable,omitempty"`
-	Episodes     []string `json:"episodes,omitempty"`
+	// Supersedable holds when the message only reminds or escalates: once the episode
+	// Message.EpisodeID is closed, it is not worth sending.
+	Supersedable bool `json:"supersedable,omitempty"`
 	// Owners are told when the delivery dies.
 	Owners []Target `json:"owners,omitempty"`
 	// CreatedAt is when it was decided, by the clock of the process that did.
@@ -112,6 +111,8 @@ type Delivery struct {
 	Status DeliveryStatus `json:"status"`
 	// Try is the generation: it grows when a dead delivery is opened again.
 	Try int `json:"try"`
+	// TryStarted is when a redriven delivery was opened again; GiveUpAfter counts from it.
+	TryStarted time.Time `json:"try_started,omitzero"`
 	// Attempts counts sends that failed, Crashes claims that found an expired lease.
 	Attempts int       `json:"attempts"`
 	Crashes  int       `json:"crashes"`

@@ -221,6 +221,7 @@ type Outage struct {
 	Scope   string            `json:"scope"`
 	Version int64             `json:"version"`
 	Episode *Episode          `json:"episode,omitempty"` // nil: all is well
+	Closed  time.Time         `json:"closed,omitzero"`   // scheduled time at which the last episode closed
 	Cause   string            `json:"cause,omitempty"`
 	Targets map[string]Target `json:"targets,omitempty"`
 	Chain   map[string]Link   `json:"chain,omitempty"`

@@ -53,13 +53,14 @@ type Outbox interface {
 	Settle(ctx context.Context, s Settlement) error
 	// Supersede settles a pending delivery as superseded; false if it is no longer pending.
 	Supersede(ctx context.Context, id string, at time.Time) (bool, error)
-	// Due lists deliveries that can be claimed at now, longest due first: pending ones past DueAt
-	// and sending ones past their lease. Zero limit means 100.
-	Due(ctx context.Context, now time.Time, limit int) ([]alert.Delivery, error)
+	// Due lists deliveries of a scope that can be claimed at now, longest due first:
+	// pending ones past DueAt and sending ones past their lease. Zero limit means 100.
+	// (By scope, for only that file's environment resolves their references.)
+	Due(ctx context.Context, scope string, now time.Time, limit int) ([]alert.Delivery, error)
 	// NextDue is the earliest time at which Due has more to tell; zero if nothing is open.
-	NextDue(ctx context.Context) (time.Time, error)
+	NextDue(ctx context.Context, scope string) (time.Time, error)
 	// Redrive opens a dead delivery again under a higher try, with counters at zero, due
-	// at once. ErrNotFound if there is no such dead delivery.
+	// at once, TryStarted at now. ErrNotFound if there is no such dead delivery.
 	Redrive(ctx context.Context, id string, now time.Time) (Ref, error)
 
 	// Delivery reads one. ErrNotFound.
@@ -103,13 +104,7 @@ type Queue interface {
 // A Querier runs one query behind the guards and reads its result by the contract. It
 // never fails otherwise than by Result.Failure; a cancelled ctx is such a failure.
 type Querier interface {
-	Query(ctx context.Context, a alert.Alert, run Run) alert.Result
-}
-
-// A Run is one evaluation of an alert.
-type Run struct {
-	ID        string
-	Scheduled time.Time
+	Query(ctx context.Context, a alert.Alert, run alert.Run) alert.Result
 }
 
 // A Sender sends messages of one or more channels.

@@ -28,6 +28,12 @@ type Definition struct {
 	ScheduledSince time.Time `json:"scheduled_since"`
 }
 
+// A Fingerprint tells whether a definition changed.
+type Fingerprint struct {
+	Hash           string
+	ScheduledSince time.Time
+}
+
 // A Snapshot is all that one run needs, read at one time.
 type Snapshot struct {
 	Definition Definition
@@ -67,6 +73,9 @@ type Store interface {
 	// Outages reads the records of a scope whose episode is open.
 	Outages(ctx context.Context, scope string) ([]alert.Outage, error)
 
+	// Fingerprints reads what Sync must know of every definition of a scope, by name,
+	// without reading the definitions.
+	Fingerprints(ctx context.Context, scope string) (map[string]Fingerprint, error)
 	// Definitions reads every definition of a scope, by name.
 	Definitions(ctx context.Context, scope string) (map[string]Definition, error)
 	// PutDefinitions stores definitions; Remove deletes them by name and leaves state and

@@ -1,0 +1,173 @@
+package sentinel
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/sqlsentinel/sqlsentinel/shared/alert"
+)
+
+// A SyncReport says what Sync found changed, by alert name.
+type SyncReport struct {
+	Added, Changed, Removed []string
+	// Closed are the alerts whose open episodes were closed by the change.
+	Closed []string
+	// Deliveries are the messages about those.
+	Deliveries []alert.Delivery
+}
+
+// Sync makes the stored definitions of a scope equal to the alerts of its file, which was
+// read whole and is valid. An alert that is removed, disabled or has another key closes
+// its open episodes first, so that Sync can be stopped anywhere and begun again.
+// An empty list is refused: a missing or empty file removes nothing.
+func (s *Sentinel) Sync(ctx context.Context, scope string, alerts []alert.Alert) (SyncReport, error) {
+	var report SyncReport
+	if len(alerts) == 0 {
+		return report, errors.New("sync: the file has no alerts; nothing is removed")
+	}
+	stored, err := s.Store.Fingerprints(ctx, scope)
+	if err != nil {
+		return report, fmt.Errorf("sync: read definitions: %w", err)
+	}
+	put, err := s.changes(ctx, alerts, stored, &report)
+	if err != nil {
+		return report, err
+	}
+	if err := s.remove(ctx, scope, alerts, stored, &report); err != nil {
+		return report, err
+	}
+	if len(put) > 0 {
+		if err := s.Store.PutDefinitions(ctx, put); err != nil {
+			return report, fmt.Errorf("sync: store definitions: %w", err)
+		}
+	}
+	return report, nil
+}
+
+// changes lists the definitions to store and closes what a change ends.
+func (s *Sentinel) changes(ctx context.Context, alerts []alert.Alert, stored map[string]Fingerprint, report *SyncReport) ([]Definition, error) {
+	var put []Definition
+	for _, a := range alerts {
+		hash, err := fingerprint(a)
+		if err != nil {
+			return nil, fmt.Errorf("sync: %q: %w", a.Name, err)
+		}
+		old, known := stored[a.Name]
+		if known && old.Hash == hash {
+			continue
+		}
+		definition := Definition{Alert: a, Fingerprint: hash, ScheduledSince: s.Now()}
+		if !known {
+			report.Added = append(report.Added, a.Name)
+		} else {
+			report.Changed = append(report.Changed, a.Name)
+			kept, err := s.changed(ctx, a, report)
+			if err != nil {
+				return nil, err
+			}
+			if kept {
+				definition.ScheduledSince = old.ScheduledSince
+			}
+		}
+		put = append(put, definition)
+	}
+	return put, nil
+}
+
+// changed closes what the new definition of a known alert ends. It reports whether the
+// schedule is what it was.
+func (s *Sentinel) changed(ctx context.Context, a alert.Alert, report *SyncReport) (scheduleKept bool, err error) {
+	snapshot, err := s.Store.Load(ctx, a.ID())
+	if err != nil {
+		return false, fmt.Errorf("sync: load %q: %w", a.Name, err)
+	}
+	was := snapshot.Definition.Alert
+	switch {
+	case !a.Enabled && was.Enabled:
+		err = s.close(ctx, a.ID(), alert.ClosedDisabled, report)
+	case !slices.EqualFunc(a.Key, was.Key, strings.EqualFold):
+		err = s.close(ctx, a.ID(), alert.ClosedKey, report)
+	}
+	return a.Schedule == was.Schedule && a.Timezone == was.Timezone && a.Enabled == was.Enabled, err
+}
+
+func (s *Sentinel) remove(ctx context.Context, scope string, alerts []alert.Alert, stored map[string]Fingerprint, report *SyncReport) error {
+	here := make(map[string]bool, len(alerts))
+	for _, a := range alerts {
+		here[a.Name] = true
+	}
+	for name := range stored {
+		if !here[name] {
+			report.Removed = append(report.Removed, name)
+		}
+	}
+	if len(report.Removed) == 0 {
+		return nil
+	}
+	slices.Sort(report.Removed)
+	for _, name := range report.Removed {
+		if err := s.close(ctx, alert.ID{Scope: scope, Name: name}, alert.ClosedRemoved, report); err != nil {
+			return err
+		}
+	}
+	if err := s.Store.RemoveDefinitions(ctx, scope, report.Removed); err != nil {
+		return fmt.Errorf("sync: remove definitions: %w", err)
+	}
+	return nil
+}
+
+// close ends the open episodes of an alert.
+func (s *Sentinel) close(ctx context.Context, id alert.ID, code alert.Code, report *SyncReport) error {
+	decision, err := s.decideBetweenRuns(ctx, id, func(snapshot Snapshot) (alert.Decision, bool) {
+		state := snapshot.State
+		if state.Version == 0 {
+			return alert.Decision{}, false
+		}
+		return alert.Close(snapshot.Definition.Alert, state, code, s.Now()), true
+	})
+	if err != nil {
+		return fmt.Errorf("sync: close %q: %w", id.Name, err)
+	}
+	if len(decision.Deliveries) > 0 {
+		report.Closed = append(report.Closed, id.Name)
+		report.Deliveries = append(report.Deliveries, decision.Deliveries...)
+	}
+	return nil
+}
+
+// decideBetweenRuns loads, decides, commits and enqueues something that is no run.
+func (s *Sentinel) decideBetweenRuns(ctx context.Context, id alert.ID, decide func(Snapshot) (alert.Decision, bool)) (alert.Decision, error) {
+	var decision alert.Decision
+	err := onConflict(ctx, "commit", func() error {
+		snapshot, err := s.Store.Load(ctx, id)
+		if err != nil {
+			return err
+		}
+		var change bool
+		if decision, change = decide(snapshot); !change {
+			return nil
+		}
+		return s.Store.Commit(ctx, Commit{ID: id, State: &decision.State, Deliveries: decision.Deliveries})
+	})
+	if err != nil {
+		return alert.Decision{}, err
+	}
+	s.enqueue(ctx, decision.Deliveries)
+	return decision, nil
+}
+
+// fingerprint is equal for equal definitions.
+func fingerprint(a alert.Alert) (string, error) {
+	text, err := json.Marshal(a)
+	if err != nil {
+		return "", fmt.Errorf("write the definition: %w", err)
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:16]), nil
+}
