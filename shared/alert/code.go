@@ -54,8 +54,6 @@ const (
 	ClosedDisabled Code = "closed_disabled" // open episodes closed: the alert was disabled
 	ClosedRemoved  Code = "closed_removed"  // open episodes closed: the alert left the file
 	ClosedKey      Code = "closed_key"      // open episodes closed: the alert's key changed
-	TargetDead     Code = "target_dead"     // a delivery to the target is dead
-	TargetBack     Code = "target_back"     // the target takes messages again
 	ResultCut      Code = "result_cut"      // something of the result was too large to keep and was cut
 )
 
@@ -66,5 +64,5 @@ var Codes = []Code{
 	OKSteady, AlertPending, AlertOpened, AlertOpen, AlertAnnounced, AlertReminded, AlertEscalated, Recovering,
 	Recovered, InstanceGone, NoDataCountsOK, NoDataAlerts, NoDataKept, Silenced, SilenceEnded, NoTargets, Filtered,
 	Grouped, ErrorWaiting, ErrorOpened, ErrorOpen, ErrorRecovered, DatabaseOpened, DatabaseOpen, DatabaseBack,
-	BadClock, Late, Disabled, ClosedDisabled, ClosedRemoved, ClosedKey, TargetDead, TargetBack, ResultCut,
+	BadClock, Late, Disabled, ClosedDisabled, ClosedRemoved, ClosedKey, ResultCut,
 }

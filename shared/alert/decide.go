@@ -114,7 +114,8 @@ type decider struct {
 	held    int // messages held back by a silence
 	reasons reasons
 	outage  *Outage
-	closed  string // why the alert is being closed; empty on a run
+	between bool   // decided between two runs
+	closed  string // why the alert is being closed; empty otherwise
 }
 
 func newDecider(in Input) *decider {
@@ -124,7 +125,6 @@ func newDecider(in Input) *decider {
 		DurationMS: in.Result.Duration.Milliseconds(), Rows: len(in.Result.Rows),
 		Context: Fields{},
 	}
-	d.s.Key = in.Alert.Key
 	d.indexTargets()
 	return d
 }

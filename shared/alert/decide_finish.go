@@ -152,7 +152,7 @@ func (d *decider) complete(deliveries []Delivery) {
 	if status := d.status(); status != d.s.Status {
 		d.s.Status, d.s.Since = status, d.in.Run.Scheduled
 	}
-	if d.record.Status != "" {
+	if !d.between {
 		record := d.record
 		d.s.Last = &record
 	}
@@ -169,7 +169,7 @@ func references(deliveries []Delivery) []DeliveryRef {
 // status is what the alert stands at after the run.
 func (d *decider) status() Status {
 	switch {
-	case d.record.Status == "" && d.closed == "": // between two runs
+	case d.between && d.closed == "":
 		return d.s.Status
 	case d.record.Status == StatusError:
 		return StatusError

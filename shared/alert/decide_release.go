@@ -71,23 +71,24 @@ func (s State) Releasable(now time.Time) bool {
 // Release decides the end of silences between two runs. Its ids are derived from the
 // state's version, for there is no run.
 func Release(a Alert, s State, now time.Time) Decision {
-	d := newDecider(Input{Alert: a, State: s, Run: between(a, s, "release", now), Now: now})
-	d.rows = map[string]Row{}
+	d := newBetween(a, s, "release", StatusReleased, now)
 	d.release()
 	return d.finish()
 }
 
-// between names what is decided between two runs.
-func between(a Alert, s State, what string, now time.Time) Run {
-	return Run{ID: "run_" + digest(a.Scope, a.Name, what, fmt.Sprint(s.Version)), Scheduled: now.Truncate(time.Millisecond)}
+// newBetween begins a decision between two runs; its id is derived from the state's version.
+func newBetween(a Alert, s State, what string, status Status, now time.Time) *decider {
+	run := Run{ID: "run_" + digest(a.Scope, a.Name, what, fmt.Sprint(s.Version)), Scheduled: now.UTC().Truncate(time.Millisecond)}
+	d := newDecider(Input{Alert: a, State: s, Run: run, Started: now, Now: now})
+	d.between, d.record.Status, d.rows = true, status, map[string]Row{}
+	return d
 }
 
 // Close ends every open episode of an alert that leaves, is disabled or changed its key.
 // The recoveries say that the condition was not seen to clear. The code is one of
 // ClosedDisabled, ClosedRemoved, ClosedKey; a is the alert as last defined.
 func Close(a Alert, s State, code Code, now time.Time) Decision {
-	d := newDecider(Input{Alert: a, State: s, Run: between(a, s, "close", now), Now: now})
-	d.rows = map[string]Row{}
+	d := newBetween(a, s, "close", StatusClosed, now)
 	d.closed = closedText[code]
 	for _, id := range d.openIDs() {
 		i := d.s.Instances[id]

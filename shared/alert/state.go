@@ -20,9 +20,12 @@ const (
 	StatusDisabled   Status = "DISABLED"
 	// StatusSkipped is a run that was not evaluated: late, or overlapping the one before.
 	StatusSkipped Status = "SKIPPED"
-	// StatusClosed stands in the message of an episode that was closed by a change of
+	// StatusClosed is a record, and a message, of episodes that were closed by a change of
 	// the file: the condition was not seen to clear.
 	StatusClosed Status = "CLOSED"
+	// StatusReleased is a record of messages that the end of a silence set free between
+	// two runs.
+	StatusReleased Status = "RELEASED"
 )
 
 // State is all that is remembered of one alert between runs. The zero State is an alert
@@ -33,8 +36,6 @@ type State struct {
 	Last   *Record   `json:"last,omitempty"`
 	Status Status    `json:"status,omitempty"`
 	Since  time.Time `json:"since,omitzero"`
-	// Key is the alert's key when the instances below were named.
-	Key []string `json:"key,omitempty"`
 	// Instances by InstanceID; without a key the one instance has the id "". An instance
 	// that is plainly OK is left out.
 	Instances map[string]*Instance `json:"instances,omitempty"`

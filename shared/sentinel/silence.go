@@ -49,4 +49,3 @@ func (s *Sentinel) Release(ctx context.Context, id alert.ID) ([]alert.Delivery, 
 	}
 	return decision.Deliveries, nil
 }
-

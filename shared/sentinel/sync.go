@@ -153,7 +153,11 @@ func (s *Sentinel) decideBetweenRuns(ctx context.Context, id alert.ID, decide fu
 		if decision, change = decide(snapshot); !change {
 			return nil
 		}
-		return s.Store.Commit(ctx, Commit{ID: id, State: &decision.State, Deliveries: decision.Deliveries})
+		commit := Commit{ID: id, State: &decision.State, Deliveries: decision.Deliveries}
+		if len(decision.Record.Reasons) > 0 {
+			commit.Record = &decision.Record
+		}
+		return s.Store.Commit(ctx, commit)
 	})
 	if err != nil {
 		return alert.Decision{}, err
