@@ -226,28 +226,28 @@ func (s *Secrets) build() *strings.Replacer {
 }
 
 // RedactURL returns a URL fit to be shown: user info, query string and fragment are
-// secret, and so is the path when hidePath is set. A text that is no URL is hidden whole.
+// secret, and so is the path when hidePath is set. Everything before the last @ counts as
+// user info, for people forget to encode a slash in a password. A text that is no URL is
+// hidden whole.
 func RedactURL(text string, hidePath bool) string {
 	scheme, rest, found := strings.Cut(text, "://")
 	if !found {
 		return Redacted
 	}
-	authority, path, hasPath := strings.Cut(rest, "/")
-	if cut := strings.IndexAny(authority, "?#"); cut >= 0 {
-		authority, hasPath = authority[:cut], false
+	user := ""
+	if at := strings.LastIndexByte(rest, '@'); at >= 0 {
+		user, rest = Redacted+"@", rest[at+1:]
 	}
-	if at := strings.LastIndexByte(authority, '@'); at >= 0 {
-		authority = Redacted + "@" + authority[at+1:]
+	hidden := ""
+	if cut := strings.IndexAny(rest, "?#"); cut >= 0 {
+		hidden, rest = "?"+Redacted, rest[:cut]
 	}
-	out := scheme + "://" + authority
+	host, path, hasPath := strings.Cut(rest, "/")
 	switch {
-	case !hasPath || path == "":
-		return out
-	case hidePath:
-		return out + "/" + Redacted
+	case hidePath && hasPath && path != "":
+		return scheme + "://" + user + host + "/" + Redacted
+	case hasPath && path != "":
+		return scheme + "://" + user + host + "/" + path + hidden
 	}
-	if cut := strings.IndexAny(path, "?#"); cut >= 0 {
-		path = path[:cut] + "?" + Redacted
-	}
-	return out + "/" + path
+	return scheme + "://" + user + host + hidden
 }

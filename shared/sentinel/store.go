@@ -28,8 +28,9 @@ type Definition struct {
 	ScheduledSince time.Time `json:"scheduled_since"`
 }
 
-// A Fingerprint tells whether a definition changed.
+// A Fingerprint is what tells whether a stored definition is still the one in the file.
 type Fingerprint struct {
+	// Hash is Definition.Fingerprint.
 	Hash           string
 	ScheduledSince time.Time
 }
@@ -73,11 +74,11 @@ type Store interface {
 	// Outages reads the records of a scope whose episode is open.
 	Outages(ctx context.Context, scope string) ([]alert.Outage, error)
 
-	// Fingerprints reads what Sync must know of every definition of a scope, by name,
-	// without reading the definitions.
-	Fingerprints(ctx context.Context, scope string) (map[string]Fingerprint, error)
 	// Definitions reads every definition of a scope, by name.
 	Definitions(ctx context.Context, scope string) (map[string]Definition, error)
+	// Fingerprints reads the fingerprint of every definition of a scope, by name: cheap
+	// enough to ask at each start, where Definitions is not.
+	Fingerprints(ctx context.Context, scope string) (map[string]Fingerprint, error)
 	// PutDefinitions stores definitions; Remove deletes them by name and leaves state and
 	// history. Both are one transaction each.
 	PutDefinitions(ctx context.Context, definitions []Definition) error

@@ -1,0 +1,258 @@
+package sentineltest
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sqlsentinel/sqlsentinel/shared/alert"
+	"github.com/sqlsentinel/sqlsentinel/shared/sentinel"
+)
+
+// bench is a sentinel over an empty memory, with a clock and a receiver that the test moves.
+type bench struct {
+	*sentinel.Sentinel
+	memory *Memory
+	now    time.Time
+	sent   []string
+	send   func(alert.Delivery) error
+	answer func(context.Context) alert.Result
+}
+
+func newBench(t *testing.T) *bench {
+	t.Helper()
+	b := &bench{memory: NewMemory(), now: time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)}
+	b.send = func(alert.Delivery) error { return nil }
+	b.answer = func(context.Context) alert.Result {
+		return alert.Result{Rows: []alert.Row{{Status: alert.StatusAlert}}}
+	}
+	var err error
+	b.Sentinel, err = sentinel.New(sentinel.Options{
+		Store: b.memory, Outbox: b.memory, Queue: b.memory, Query: b, Send: b,
+		Now: func() time.Time { return b.now }, Jitter: func() float64 { return 0 },
+		Pause: func(_ context.Context, d time.Duration) bool { b.now = b.now.Add(d); return true },
+	})
+	require.NoError(t, err)
+	_, err = b.Sync(t.Context(), "shop", []alert.Alert{plainAlert("revenue")})
+	require.NoError(t, err)
+	return b
+}
+
+func (b *bench) Query(ctx context.Context, _ alert.Alert, _ alert.Run) alert.Result {
+	return b.answer(ctx)
+}
+
+func (b *bench) Send(_ context.Context, d alert.Delivery) error {
+	err := b.send(d)
+	if err == nil {
+		b.sent = append(b.sent, d.ID)
+	}
+	return err
+}
+
+func (b *bench) run(t *testing.T) alert.Delivery {
+	t.Helper()
+	evaluation, err := b.Evaluate(t.Context(), plainAlert("revenue").ID(), b.now)
+	require.NoError(t, err)
+	require.Len(t, evaluation.Deliveries, 1)
+	return evaluation.Deliveries[0]
+}
+
+func (b *bench) deliver(t *testing.T, d alert.Delivery) alert.Delivery {
+	t.Helper()
+	_, err := b.Deliver(t.Context(), sentinel.Ref{ID: d.ID, Try: 1})
+	require.NoError(t, err)
+	out, err := b.memory.Delivery(t.Context(), d.ID)
+	require.NoError(t, err)
+	return out
+}
+
+func TestAMessageTwiceIsOneNotification(t *testing.T) {
+	b := newBench(t)
+	d := b.run(t)
+	require.Equal(t, alert.Sent, b.deliver(t, d).Status)
+	require.Equal(t, alert.Sent, b.deliver(t, d).Status)
+	require.Equal(t, []string{d.ID}, b.sent)
+}
+
+func TestAMessageForAnUnknownDeliveryOrAnOldTryIsDropped(t *testing.T) {
+	b := newBench(t)
+	d := b.run(t)
+	for _, ref := range []sentinel.Ref{{ID: "dlv_none", Try: 1}, {ID: d.ID, Try: 7}} {
+		_, err := b.Deliver(t.Context(), ref)
+		require.NoError(t, err)
+	}
+	require.Empty(t, b.sent)
+}
+
+func TestAttemptsAreFastThenSlowThenDead(t *testing.T) {
+	b := newBench(t)
+	b.send = func(alert.Delivery) error { return errors.New("HTTP 500") }
+	d := b.run(t)
+	start := b.now
+	var pauses []time.Duration
+	for {
+		d = b.deliver(t, d)
+		if d.Status == alert.Dead {
+			break
+		}
+		pauses = append(pauses, d.DueAt.Sub(b.now))
+		b.now = d.DueAt
+	}
+	require.Equal(t, []time.Duration{time.Second, 2 * time.Second, time.Minute, 5 * time.Minute, 15 * time.Minute, time.Hour}, pauses[:6])
+	require.Equal(t, time.Hour, pauses[len(pauses)-1])
+	require.Less(t, b.now.Sub(start), 24*time.Hour)
+	require.Greater(t, b.now.Sub(start), 22*time.Hour)
+	require.Contains(t, d.LastError, "given up after 1d: HTTP 500")
+	counts, err := b.memory.Counts(t.Context(), "shop")
+	require.NoError(t, err)
+	require.Equal(t, d.Attempts, counts["revenue"].Failures)
+	require.Equal(t, 1, counts["revenue"].Dead)
+}
+
+func TestAWaitIsNoAttemptAndAnHourAtMost(t *testing.T) {
+	b := newBench(t)
+	b.send = func(alert.Delivery) error { return &alert.SendError{Message: "HTTP 429", RetryAfter: 5 * time.Hour} }
+	d := b.deliver(t, b.run(t))
+	require.Equal(t, alert.Pending, d.Status)
+	require.Equal(t, 0, d.Attempts)
+	require.Equal(t, b.now.Add(time.Hour), d.DueAt)
+}
+
+func TestAPermanentFailureIsDeadAtOnce(t *testing.T) {
+	b := newBench(t)
+	b.send = func(alert.Delivery) error { return &alert.SendError{Message: "HTTP 404", Permanent: true} }
+	d := b.deliver(t, b.run(t))
+	require.Equal(t, alert.Dead, d.Status)
+	require.Equal(t, 1, d.Attempts)
+}
+
+func TestThreeDeadSendersMakeADeadDelivery(t *testing.T) {
+	b := newBench(t)
+	d := b.run(t)
+	for range 3 {
+		_, err := b.memory.Claim(t.Context(), sentinel.Ref{ID: d.ID, Try: 1}, b.now, b.now.Add(time.Minute))
+		require.NoError(t, err)
+		b.now = b.now.Add(2 * time.Minute) // the sender never came back
+	}
+	d = b.deliver(t, d)
+	require.Equal(t, alert.Dead, d.Status)
+	require.Empty(t, b.sent)
+}
+
+func TestASenderThatLostItsLeaseSettlesNothing(t *testing.T) {
+	b := newBench(t)
+	d := b.run(t)
+	b.send = func(alert.Delivery) error {
+		b.now = b.now.Add(time.Hour) // stopped past its lease; another takes over
+		_, err := b.memory.Claim(t.Context(), sentinel.Ref{ID: d.ID, Try: 1}, b.now, b.now.Add(time.Minute))
+		require.NoError(t, err)
+		return errors.New("too late")
+	}
+	d = b.deliver(t, d)
+	require.Equal(t, alert.Sending, d.Status)
+	require.Equal(t, 0, d.Attempts)
+	require.Equal(t, 1, d.Crashes)
+}
+
+func TestARunThatIsInterruptedIsNotRecorded(t *testing.T) {
+	b := newBench(t)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	b.answer = func(context.Context) alert.Result {
+		cancel(errors.New("interrupted"))
+		return alert.Fail(alert.ErrorTimeout, "cancelled")
+	}
+	_, err := b.Evaluate(ctx, plainAlert("revenue").ID(), b.now)
+	require.ErrorContains(t, err, "interrupted")
+	history, err := b.memory.History(t.Context(), sentinel.HistoryFilter{Scope: "shop"})
+	require.NoError(t, err)
+	require.Empty(t, history)
+}
+
+func TestASilenceBetweenLoadAndCommitIsNotLostAndTheQueryIsNotSentTwice(t *testing.T) {
+	b := newBench(t)
+	id, queries := plainAlert("revenue").ID(), 0
+	b.answer = func(context.Context) alert.Result {
+		queries++
+		require.NoError(t, b.Silence(t.Context(), id, alert.Silence{Created: b.now, Until: b.now.Add(time.Hour)}))
+		return alert.Result{Rows: []alert.Row{{Status: alert.StatusAlert}}}
+	}
+	evaluation, err := b.Evaluate(t.Context(), id, b.now)
+	require.NoError(t, err)
+	require.Empty(t, evaluation.Deliveries, "the silence holds")
+	require.Equal(t, 1, queries)
+	snapshot, err := b.memory.Load(t.Context(), id)
+	require.NoError(t, err)
+	require.Len(t, snapshot.State.Silences, 1)
+	require.Equal(t, 1, snapshot.State.Open())
+}
+
+func TestManyRunsOfOneAlertAtOnceHaveOneWinnerEach(t *testing.T) {
+	b := newBench(t)
+	id := plainAlert("revenue").ID()
+	var group sync.WaitGroup
+	for i := range 50 {
+		at := b.now.Add(time.Duration(i%10) * time.Minute)
+		group.Go(func() {
+			_, err := b.Evaluate(context.Background(), id, at)
+			if err != nil {
+				require.ErrorIs(t, err, sentinel.ErrConflict)
+			}
+		})
+	}
+	group.Wait()
+	deliveries, err := b.memory.Deliveries(t.Context(), sentinel.DeliveryFilter{Scope: "shop"})
+	require.NoError(t, err)
+	require.Len(t, deliveries, 1, "one episode, one announcement")
+}
+
+func TestAnEmptyFileRemovesNothing(t *testing.T) {
+	b := newBench(t)
+	_, err := b.Sync(t.Context(), "shop", nil)
+	require.ErrorContains(t, err, "nothing is removed")
+	definitions, err := b.memory.Definitions(t.Context(), "shop")
+	require.NoError(t, err)
+	require.Len(t, definitions, 1)
+}
+
+func TestSyncSaysWhatChangedAndKeepsTheAgeOfASchedule(t *testing.T) {
+	b := newBench(t)
+	since := b.now
+	b.now = b.now.Add(time.Hour)
+	edited, added := plainAlert("revenue"), plainAlert("new")
+	edited.Description = "other words"
+	report, err := b.Sync(t.Context(), "shop", []alert.Alert{edited, added})
+	require.NoError(t, err)
+	require.Equal(t, []string{"new"}, report.Added)
+	require.Equal(t, []string{"revenue"}, report.Changed)
+	snapshot, err := b.memory.Load(t.Context(), edited.ID())
+	require.NoError(t, err)
+	require.Equal(t, since, snapshot.Definition.ScheduledSince)
+	require.Equal(t, 2, snapshot.Sharing)
+
+	edited.Schedule = "@daily"
+	report, err = b.Sync(t.Context(), "shop", []alert.Alert{edited})
+	require.NoError(t, err)
+	require.Equal(t, []string{"new"}, report.Removed)
+	snapshot, err = b.memory.Load(t.Context(), edited.ID())
+	require.NoError(t, err)
+	require.Equal(t, b.now, snapshot.Definition.ScheduledSince)
+	_, err = b.Evaluate(t.Context(), added.ID(), b.now)
+	require.ErrorIs(t, err, sentinel.ErrNotFound)
+}
+
+func TestAPreviewStoresAndSendsNothing(t *testing.T) {
+	b := newBench(t)
+	snapshot, err := b.memory.Load(t.Context(), plainAlert("revenue").ID())
+	require.NoError(t, err)
+	preview := b.Preview(t.Context(), snapshot, b.now)
+	require.Len(t, preview.Deliveries, 1)
+	require.Equal(t, alert.StatusAlert, preview.Record.Status)
+	history, err := b.memory.History(t.Context(), sentinel.HistoryFilter{Scope: "shop"})
+	require.NoError(t, err)
+	require.Empty(t, history)
+}
