@@ -71,10 +71,7 @@ func (d *decider) deliver(t Target, umbrella string, share int) []Delivery {
 		out = append(out, d.single(t, all[0]))
 		all = all[1:]
 	}
-	if len(all) == 1 {
-		return append(out, d.single(t, all[0]))
-	}
-	if len(all) > 1 {
+	if len(all) > 0 {
 		d.reasons.add(Grouped, fmt.Sprintf("%s are in one message: a run sends %d messages at most", plural(len(all), "instance", "instances"), MaxMessages))
 		out = append(out, d.grouped(t, umbrella, all))
 	}

@@ -58,6 +58,12 @@ func TestAnOutageOfATargetIsToldOnceUntilTheNextSuccess(t *testing.T) {
 	require.Nil(t, again)
 	require.Empty(t, told)
 
+	more := dead
+	more.ID, more.Owners = "d3", []alert.Target{target("owner"), target("boss")}
+	_, told = alert.TargetDied(*out, more, "HTTP 404", now)
+	require.Len(t, told, 1, "only who was not told")
+	require.Equal(t, "boss", told[0].Target.ID)
+
 	over, told := alert.TargetAnswered(*out, alert.Delivery{ID: "d2", Scope: "shop", Target: target("team"), Try: 1}, now)
 	require.Nil(t, over.Episode)
 	require.Len(t, told, 1)

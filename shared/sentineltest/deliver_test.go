@@ -256,3 +256,92 @@ func TestAPreviewStoresAndSendsNothing(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, history)
 }
+
+func TestALaterMessageWaitsForTheEarlierOne(t *testing.T) {
+	b := newBench(t)
+	announcement := b.run(t)
+	b.now = b.now.Add(time.Minute)
+	b.answer = func(context.Context) alert.Result { return alert.Result{Rows: []alert.Row{{Status: alert.StatusOK}}} }
+	recovery := b.run(t)
+	require.Equal(t, []string{announcement.ID}, recovery.After)
+	b.send = func(alert.Delivery) error { return errors.New("HTTP 500") }
+	b.deliver(t, announcement)
+	b.send = func(alert.Delivery) error { return nil }
+	require.Equal(t, alert.Pending, b.deliver(t, recovery).Status, "its predecessor is not settled")
+	require.NoError(t, b.Drain(t.Context(), sentinel.DrainOptions{Scope: "shop"}))
+	b.now = b.now.Add(2 * time.Second)
+	require.NoError(t, b.Drain(t.Context(), sentinel.DrainOptions{Scope: "shop"}))
+	require.Equal(t, []string{announcement.ID, recovery.ID}, b.sent)
+}
+
+// reminding makes the bench's alert remind each minute and escalate after a run.
+func (b *bench) reminding(t *testing.T) {
+	t.Helper()
+	a := plainAlert("revenue")
+	a.RemindEvery = alert.Duration(time.Minute)
+	_, err := b.Sync(t.Context(), "shop", []alert.Alert{a})
+	require.NoError(t, err)
+}
+
+func TestANewerMessageSupersedesAReminderThatWaits(t *testing.T) {
+	b := newBench(t)
+	b.reminding(t)
+	b.deliver(t, b.run(t))
+	b.send = func(alert.Delivery) error { return errors.New("HTTP 500") }
+	var reminders []alert.Delivery
+	for range 3 {
+		b.now = b.now.Add(time.Minute)
+		reminders = append(reminders, b.deliver(t, b.run(t)))
+	}
+	b.send = func(alert.Delivery) error { return nil }
+	b.now = b.now.Add(time.Hour)
+	require.NoError(t, b.Drain(t.Context(), sentinel.DrainOptions{Scope: "shop"}))
+	require.Len(t, b.sent, 2, "the announcement and one reminder of three")
+	require.Equal(t, reminders[2].ID, b.sent[1])
+}
+
+func TestAReminderOfAClosedEpisodeIsNotSent(t *testing.T) {
+	b := newBench(t)
+	b.reminding(t)
+	b.deliver(t, b.run(t))
+	b.now = b.now.Add(time.Minute)
+	reminder := b.run(t)
+	b.now = b.now.Add(time.Minute)
+	b.answer = func(context.Context) alert.Result { return alert.Result{Rows: []alert.Row{{Status: alert.StatusOK}}} }
+	recovery := b.run(t)
+	require.Equal(t, alert.Superseded, b.deliver(t, reminder).Status)
+	require.Equal(t, alert.Sent, b.deliver(t, recovery).Status)
+	require.Len(t, b.sent, 2)
+}
+
+func TestARunThatIsOvertakenWhileItsQueryRunsIsLate(t *testing.T) {
+	b := newBench(t)
+	id, first := plainAlert("revenue").ID(), true
+	b.answer = func(context.Context) alert.Result {
+		if first {
+			first = false
+			_, err := b.Evaluate(t.Context(), id, b.now.Add(time.Minute))
+			require.NoError(t, err)
+		}
+		return alert.Result{Rows: []alert.Row{{Status: alert.StatusAlert}}}
+	}
+	evaluation, err := b.Evaluate(t.Context(), id, b.now)
+	require.NoError(t, err)
+	require.Equal(t, alert.Older, evaluation.Order)
+	require.Equal(t, alert.Late, evaluation.Record.Reasons[0].Code)
+	snapshot, err := b.memory.Load(t.Context(), id)
+	require.NoError(t, err)
+	require.Equal(t, 1, snapshot.State.ConsecutiveAlerts)
+}
+
+func TestARecoveryGoesByTodaysSettingsOfItsTarget(t *testing.T) {
+	b := newBench(t)
+	b.deliver(t, b.run(t))
+	edited := plainAlert("revenue")
+	edited.Notify[0].Settings = []byte(`{"url":"https://new.example.com"}`)
+	_, err := b.Sync(t.Context(), "shop", []alert.Alert{edited})
+	require.NoError(t, err)
+	b.now = b.now.Add(time.Minute)
+	b.answer = func(context.Context) alert.Result { return alert.Result{Rows: []alert.Row{{Status: alert.StatusOK}}} }
+	require.JSONEq(t, `{"url":"https://new.example.com"}`, string(b.run(t).Target.Settings))
+}
