@@ -84,7 +84,7 @@ func (d *decider) alerting(id string, i *Instance) {
 		if d.s.Umbrella == nil {
 			d.s.Umbrella = &Episode{ID: episodeID(d.a.ID(), "", d.in.Run.ID), Opened: at}
 		}
-		d.reasons.addFor(AlertOpened, label, "ALERT for "+d.a.For.progress(i.Alerts.Runs, i.Alerts.Since, at)+": the episode opens")
+		d.reasons.addFor(AlertOpened, label, "ALERT"+d.a.For.held(i.Alerts.Runs, i.Alerts.Since, at)+": the episode opens")
 		d.tellAll(d.a.Notify, id, i, EventAlert)
 	default:
 		text := "ALERT " + d.a.For.progress(i.Alerts.Runs, i.Alerts.Since, at)
@@ -170,7 +170,7 @@ func (d *decider) clearing(id string, i *Instance) {
 			d.reasons.add(OKSteady, "OK, and nothing is open")
 		}
 	case d.a.RecoverAfter.reached(i.OKs.Runs, i.OKs.Since, at):
-		d.reasons.addFor(Recovered, label, "OK for "+d.a.RecoverAfter.progress(i.OKs.Runs, i.OKs.Since, at)+": the episode closes")
+		d.reasons.addFor(Recovered, label, "OK"+d.a.RecoverAfter.held(i.OKs.Runs, i.OKs.Since, at)+": the episode closes")
 		d.recover(id, i)
 	default:
 		d.reasons.addFor(Recovering, label, "OK "+d.a.RecoverAfter.progress(i.OKs.Runs, i.OKs.Since, at)+" before the episode closes")

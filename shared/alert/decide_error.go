@@ -31,7 +31,7 @@ func (d *decider) failed(f Failure) {
 		d.reasons.add(ErrorOpen, "the failure was announced; it goes on since "+stamp(d.s.ErrorEpisode.Opened))
 	case after.reached(d.s.Errors.Runs, d.s.Errors.Since, at):
 		d.s.ErrorEpisode = &Episode{ID: episodeID(d.a.ID(), "error", d.in.Run.ID), Opened: at}
-		d.reasons.add(ErrorOpened, "failed for "+after.progress(d.s.Errors.Runs, d.s.Errors.Since, at)+": announced")
+		d.reasons.add(ErrorOpened, "failed"+after.held(d.s.Errors.Runs, d.s.Errors.Since, at)+": announced")
 	default:
 		d.reasons.add(ErrorWaiting, "failed "+after.progress(d.s.Errors.Runs, d.s.Errors.Since, at)+" before it is announced")
 		return

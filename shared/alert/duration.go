@@ -157,6 +157,15 @@ func (c Count) progress(runs int, since, scheduled time.Time) string {
 	return fmt.Sprintf("%d of %d runs", runs, max(c.Runs, 1))
 }
 
+// held says how long a streak that satisfies c lasted, " for 3 of 3 runs"; nothing if c
+// asks for a single run.
+func (c Count) held(runs int, since, scheduled time.Time) string {
+	if c.Span == 0 && c.Runs <= 1 {
+		return ""
+	}
+	return " for " + c.progress(runs, since, scheduled)
+}
+
 func minutesBetween(from, to time.Time) time.Duration {
 	return to.Truncate(time.Minute).Sub(from.Truncate(time.Minute))
 }

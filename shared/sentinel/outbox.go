@@ -44,12 +44,15 @@ type Settlement struct {
 // An Outbox keeps deliveries until they are settled. All methods are safe for concurrent
 // use, by several processes too.
 type Outbox interface {
-	// Claim takes a pending delivery whose try is ref.Try, or a sending one whose lease
-	// ended before now; of the latter it counts a crash. It becomes sending, leased until
-	// the given time. ErrUnclaimable if it is none of these.
+	// Claim takes a delivery whose try is ref.Try and that is pending and due, or sending
+	// with a lease that has ended; of the latter it counts a crash. It becomes sending,
+	// leased until the given time, with a lease that was never given before. A time that
+	// is reached has come: due at now is due, leased until now has ended. ErrUnclaimable if
+	// it cannot be taken; nothing is written then.
 	Claim(ctx context.Context, ref Ref, now, until time.Time) (Claim, error)
-	// Settle ends a claim. ErrUnclaimable if the lease is no longer the caller's (nothing
-	// is written then); ErrConflict if the outage changed meanwhile.
+	// Settle ends a claim. ErrUnclaimable if the lease is no longer the caller's: one that
+	// ended is, until another takes the delivery over. ErrConflict if the outage changed
+	// meanwhile; the claim holds on. Nothing is written then.
 	Settle(ctx context.Context, s Settlement) error
 	// Supersede settles a pending delivery as superseded; false if it is no longer pending.
 	Supersede(ctx context.Context, id string, at time.Time) (bool, error)
@@ -85,10 +88,13 @@ type DeliveryFilter struct {
 // DeliveryCounts are an alert's deliveries in numbers. They stand outside the versioned
 // state and are no input to the decision.
 type DeliveryCounts struct {
-	// Failures counts sends that failed, ever.
+	// Failures counts sends that failed, ever: by how much each Settlement's Attempts
+	// exceed those of the delivery.
 	Failures int
 	Pending  int // pending or sending
-	Dead     int // dead and neither redriven nor followed by a success on the same target
+	// Dead counts the dead ones that were neither redriven nor followed by a success of
+	// any alert of the scope on the same target.
+	Dead int
 	// LastChannel is the channel of the last delivery that was sent.
 	LastChannel string
 	LastSent    time.Time

@@ -48,13 +48,14 @@ type Snapshot struct {
 // A Commit is everything one decision changes.
 type Commit struct {
 	ID alert.ID
-	// State replaces what is stored, if that still has the version State.Version; the
-	// stored version is then one higher. Nil leaves it alone.
+	// State replaces what is stored, if that still has the version State.Version (zero:
+	// nothing is stored yet); the stored version is then one higher. Nil leaves it alone.
+	// What State points to is not changed.
 	State *alert.State
 	// Record is added to history. Nil: none. A record of a run that history has is kept
 	// as it is and not added again.
 	Record *alert.Record
-	// Deliveries are added to the outbox. One that is already there is left as it is.
+	// Deliveries are added to the outbox. One whose id is already there is left as it is.
 	Deliveries []alert.Delivery
 	// Outages replace those stored, each guarded by its own version like State.
 	Outages []alert.Outage
@@ -63,13 +64,23 @@ type Commit struct {
 // A Store keeps definitions, states, history and outages. All methods are safe for
 // concurrent use, by several processes too. Errors other than those named are failures of
 // the store itself; the caller may repeat the call.
+//
+// What is read has the same JSON form as what was written, to the last digit of a value:
+// a number that JSON cannot carry comes back as text, and nil and empty fields are one.
+// Times keep milliseconds at least. What is read is shared with nobody who writes to it,
+// but definitions, which no one changes in place.
+//
+// A change whose ctx ended before it began is not made and returns ctx's error. Once it
+// began, its true result is returned.
 type Store interface {
-	// Load reads an alert. ErrNotFound if it is not defined.
+	// Load reads an alert. ErrNotFound if it is not defined. A store may answer with a state
+	// that another process replaced a moment ago, for Commit guards by its version; the
+	// Load after a conflict answers with what is stored.
 	Load(ctx context.Context, id alert.ID) (Snapshot, error)
 	// Commit writes all of c or nothing, durably before it returns. ErrConflict if the
 	// state or an outage has another version than expected.
 	Commit(ctx context.Context, c Commit) error
-	// Outage reads the record of a subject; zero but for Subject if there is none.
+	// Outage reads the record of a subject; zero but for Scope and Subject if there is none.
 	Outage(ctx context.Context, scope, subject string) (alert.Outage, error)
 	// Outages reads the records of a scope whose episode is open.
 	Outages(ctx context.Context, scope string) ([]alert.Outage, error)
@@ -87,12 +98,12 @@ type Store interface {
 	// States reads the state of every alert of a scope that has one, by name, those of
 	// removed alerts too.
 	States(ctx context.Context, scope string) (map[string]alert.State, error)
-	// History reads records, newest first.
+	// History reads records, newest scheduled time first.
 	History(ctx context.Context, filter HistoryFilter) ([]alert.Record, error)
 	// Record reads one record by run id. ErrNotFound.
 	Record(ctx context.Context, scope, runID string) (alert.Record, error)
-	// Prune deletes history and settled deliveries from before a time; never a dead
-	// delivery.
+	// Prune deletes runs scheduled and deliveries settled before a time, in one transaction
+	// or several; never a dead delivery, and never a state and the last run in it.
 	Prune(ctx context.Context, scope string, before time.Time) error
 }
 

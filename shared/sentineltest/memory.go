@@ -79,7 +79,10 @@ func (m *Memory) outage(scope, subject string) alert.Outage {
 }
 
 // Commit implements sentinel.Store.
-func (m *Memory) Commit(_ context.Context, c sentinel.Commit) error {
+func (m *Memory) Commit(ctx context.Context, c sentinel.Commit) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if c.State != nil && m.states[c.ID].Version != c.State.Version || !m.current(c.Outages) {
@@ -185,12 +188,24 @@ func (m *Memory) Counts(_ context.Context, scope string) (map[string]sentinel.De
 		case alert.Pending, alert.Sending:
 			c.Pending++
 		case alert.Dead:
-			c.Dead++
+			if !m.answeredSince(d) {
+				c.Dead++
+			}
 		case alert.Sent, alert.Superseded:
 		}
 		out[d.Alert] = c
 	}
 	return out, nil
+}
+
+// answeredSince tells whether the target of a dead delivery took a message since.
+func (m *Memory) answeredSince(dead alert.Delivery) bool {
+	for _, d := range m.deliveries {
+		if d.Scope == dead.Scope && d.Target.ID == dead.Target.ID && d.Status == alert.Sent && d.SettledAt.After(dead.SettledAt) {
+			return true
+		}
+	}
+	return false
 }
 
 func inScope[T any](m map[alert.ID]T, scope string) map[string]T {

@@ -34,11 +34,14 @@ func (m *Memory) Claim(_ context.Context, ref sentinel.Ref, now, until time.Time
 }
 
 func claimable(d alert.Delivery, now time.Time) bool {
-	return d.Status == alert.Pending && !d.DueAt.After(now) || d.Status == alert.Sending && d.LeaseUntil.Before(now)
+	return d.Status == alert.Pending && !d.DueAt.After(now) || d.Status == alert.Sending && !d.LeaseUntil.After(now)
 }
 
 // Settle implements sentinel.Outbox.
-func (m *Memory) Settle(_ context.Context, s sentinel.Settlement) error {
+func (m *Memory) Settle(ctx context.Context, s sentinel.Settlement) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	d := m.deliveries[s.ID]

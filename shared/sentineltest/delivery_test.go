@@ -13,8 +13,8 @@ import (
 	"github.com/sqlsentinel/sqlsentinel/shared/sentinel"
 )
 
-// bench is a sentinel over an empty memory, with a clock and a receiver that the test moves.
-type bench struct {
+// rig is a sentinel over an empty memory, with a clock and a receiver that the test moves.
+type rig struct {
 	*sentinel.Sentinel
 	memory *Memory
 	now    time.Time
@@ -23,9 +23,9 @@ type bench struct {
 	answer func(context.Context) alert.Result
 }
 
-func newBench(t *testing.T) *bench {
+func newRig(t *testing.T) *rig {
 	t.Helper()
-	b := &bench{memory: NewMemory(), now: time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)}
+	b := &rig{memory: NewMemory(), now: time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)}
 	b.send = func(alert.Delivery) error { return nil }
 	b.answer = func(context.Context) alert.Result {
 		return alert.Result{Rows: []alert.Row{{Status: alert.StatusAlert}}}
@@ -42,11 +42,11 @@ func newBench(t *testing.T) *bench {
 	return b
 }
 
-func (b *bench) Query(ctx context.Context, _ alert.Alert, _ alert.Run) alert.Result {
+func (b *rig) Query(ctx context.Context, _ alert.Alert, _ alert.Run) alert.Result {
 	return b.answer(ctx)
 }
 
-func (b *bench) Send(_ context.Context, d alert.Delivery) error {
+func (b *rig) Send(_ context.Context, d alert.Delivery) error {
 	err := b.send(d)
 	if err == nil {
 		b.sent = append(b.sent, d.ID)
@@ -54,7 +54,7 @@ func (b *bench) Send(_ context.Context, d alert.Delivery) error {
 	return err
 }
 
-func (b *bench) run(t *testing.T) alert.Delivery {
+func (b *rig) run(t *testing.T) alert.Delivery {
 	t.Helper()
 	evaluation, err := b.Evaluate(t.Context(), plainAlert("revenue").ID(), b.now)
 	require.NoError(t, err)
@@ -62,7 +62,7 @@ func (b *bench) run(t *testing.T) alert.Delivery {
 	return evaluation.Deliveries[0]
 }
 
-func (b *bench) deliver(t *testing.T, d alert.Delivery) alert.Delivery {
+func (b *rig) deliver(t *testing.T, d alert.Delivery) alert.Delivery {
 	t.Helper()
 	_, err := b.Deliver(t.Context(), sentinel.Ref{ID: d.ID, Try: 1})
 	require.NoError(t, err)
@@ -72,7 +72,7 @@ func (b *bench) deliver(t *testing.T, d alert.Delivery) alert.Delivery {
 }
 
 func TestAMessageTwiceIsOneNotification(t *testing.T) {
-	b := newBench(t)
+	b := newRig(t)
 	d := b.run(t)
 	require.Equal(t, alert.Sent, b.deliver(t, d).Status)
 	require.Equal(t, alert.Sent, b.deliver(t, d).Status)
@@ -80,7 +80,7 @@ func TestAMessageTwiceIsOneNotification(t *testing.T) {
 }
 
 func TestAMessageForAnUnknownDeliveryOrAnOldTryIsDropped(t *testing.T) {
-	b := newBench(t)
+	b := newRig(t)
 	d := b.run(t)
 	for _, ref := range []sentinel.Ref{{ID: "dlv_none", Try: 1}, {ID: d.ID, Try: 7}} {
 		_, err := b.Deliver(t.Context(), ref)
@@ -90,7 +90,7 @@ func TestAMessageForAnUnknownDeliveryOrAnOldTryIsDropped(t *testing.T) {
 }
 
 func TestAttemptsAreFastThenSlowThenDead(t *testing.T) {
-	b := newBench(t)
+	b := newRig(t)
 	b.send = func(alert.Delivery) error { return errors.New("HTTP 500") }
 	d := b.run(t)
 	start := b.now
@@ -115,7 +115,7 @@ func TestAttemptsAreFastThenSlowThenDead(t *testing.T) {
 }
 
 func TestAWaitIsNoAttemptAndAnHourAtMost(t *testing.T) {
-	b := newBench(t)
+	b := newRig(t)
 	b.send = func(alert.Delivery) error { return &alert.SendError{Message: "HTTP 429", RetryAfter: 5 * time.Hour} }
 	d := b.deliver(t, b.run(t))
 	require.Equal(t, alert.Pending, d.Status)
@@ -124,7 +124,7 @@ func TestAWaitIsNoAttemptAndAnHourAtMost(t *testing.T) {
 }
 
 func TestAPermanentFailureIsDeadAtOnce(t *testing.T) {
-	b := newBench(t)
+	b := newRig(t)
 	b.send = func(alert.Delivery) error { return &alert.SendError{Message: "HTTP 404", Permanent: true} }
 	d := b.deliver(t, b.run(t))
 	require.Equal(t, alert.Dead, d.Status)
@@ -132,7 +132,7 @@ func TestAPermanentFailureIsDeadAtOnce(t *testing.T) {
 }
 
 func TestThreeDeadSendersMakeADeadDelivery(t *testing.T) {
-	b := newBench(t)
+	b := newRig(t)
 	d := b.run(t)
 	for range 3 {
 		_, err := b.memory.Claim(t.Context(), sentinel.Ref{ID: d.ID, Try: 1}, b.now, b.now.Add(time.Minute))
@@ -145,7 +145,7 @@ func TestThreeDeadSendersMakeADeadDelivery(t *testing.T) {
 }
 
 func TestASenderThatLostItsLeaseSettlesNothing(t *testing.T) {
-	b := newBench(t)
+	b := newRig(t)
 	d := b.run(t)
 	b.send = func(alert.Delivery) error {
 		b.now = b.now.Add(time.Hour) // stopped past its lease; another takes over
@@ -160,7 +160,7 @@ func TestASenderThatLostItsLeaseSettlesNothing(t *testing.T) {
 }
 
 func TestARunThatIsInterruptedIsNotRecorded(t *testing.T) {
-	b := newBench(t)
+	b := newRig(t)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	b.answer = func(context.Context) alert.Result {
 		cancel(errors.New("interrupted"))
@@ -174,7 +174,7 @@ func TestARunThatIsInterruptedIsNotRecorded(t *testing.T) {
 }
 
 func TestASilenceBetweenLoadAndCommitIsNotLostAndTheQueryIsNotSentTwice(t *testing.T) {
-	b := newBench(t)
+	b := newRig(t)
 	id, queries := plainAlert("revenue").ID(), 0
 	b.answer = func(context.Context) alert.Result {
 		queries++
@@ -192,7 +192,7 @@ func TestASilenceBetweenLoadAndCommitIsNotLostAndTheQueryIsNotSentTwice(t *testi
 }
 
 func TestManyRunsOfOneAlertAtOnceHaveOneWinnerEach(t *testing.T) {
-	b := newBench(t)
+	b := newRig(t)
 	id := plainAlert("revenue").ID()
 	var group sync.WaitGroup
 	for i := range 50 {
@@ -211,7 +211,7 @@ func TestManyRunsOfOneAlertAtOnceHaveOneWinnerEach(t *testing.T) {
 }
 
 func TestAnEmptyFileRemovesNothing(t *testing.T) {
-	b := newBench(t)
+	b := newRig(t)
 	_, err := b.Sync(t.Context(), "shop", nil)
 	require.ErrorContains(t, err, "nothing is removed")
 	definitions, err := b.memory.Definitions(t.Context(), "shop")
@@ -220,7 +220,7 @@ func TestAnEmptyFileRemovesNothing(t *testing.T) {
 }
 
 func TestSyncSaysWhatChangedAndKeepsTheAgeOfASchedule(t *testing.T) {
-	b := newBench(t)
+	b := newRig(t)
 	since := b.now
 	b.now = b.now.Add(time.Hour)
 	edited, added := plainAlert("revenue"), plainAlert("new")
@@ -246,7 +246,7 @@ func TestSyncSaysWhatChangedAndKeepsTheAgeOfASchedule(t *testing.T) {
 }
 
 func TestAPreviewStoresAndSendsNothing(t *testing.T) {
-	b := newBench(t)
+	b := newRig(t)
 	snapshot, err := b.memory.Load(t.Context(), plainAlert("revenue").ID())
 	require.NoError(t, err)
 	preview := b.Preview(t.Context(), snapshot, b.now)
@@ -258,7 +258,7 @@ func TestAPreviewStoresAndSendsNothing(t *testing.T) {
 }
 
 func TestALaterMessageWaitsForTheEarlierOne(t *testing.T) {
-	b := newBench(t)
+	b := newRig(t)
 	announcement := b.run(t)
 	b.now = b.now.Add(time.Minute)
 	b.answer = func(context.Context) alert.Result { return alert.Result{Rows: []alert.Row{{Status: alert.StatusOK}}} }
@@ -274,8 +274,8 @@ func TestALaterMessageWaitsForTheEarlierOne(t *testing.T) {
 	require.Equal(t, []string{announcement.ID, recovery.ID}, b.sent)
 }
 
-// reminding makes the bench's alert remind each minute and escalate after a run.
-func (b *bench) reminding(t *testing.T) {
+// reminding makes the rig's alert remind each minute and escalate after a run.
+func (b *rig) reminding(t *testing.T) {
 	t.Helper()
 	a := plainAlert("revenue")
 	a.RemindEvery = alert.Duration(time.Minute)
@@ -284,7 +284,7 @@ func (b *bench) reminding(t *testing.T) {
 }
 
 func TestANewerMessageSupersedesAReminderThatWaits(t *testing.T) {
-	b := newBench(t)
+	b := newRig(t)
 	b.reminding(t)
 	b.deliver(t, b.run(t))
 	b.send = func(alert.Delivery) error { return errors.New("HTTP 500") }
@@ -301,7 +301,7 @@ func TestANewerMessageSupersedesAReminderThatWaits(t *testing.T) {
 }
 
 func TestAReminderOfAClosedEpisodeIsNotSent(t *testing.T) {
-	b := newBench(t)
+	b := newRig(t)
 	b.reminding(t)
 	b.deliver(t, b.run(t))
 	b.now = b.now.Add(time.Minute)
@@ -315,7 +315,7 @@ func TestAReminderOfAClosedEpisodeIsNotSent(t *testing.T) {
 }
 
 func TestARunThatIsOvertakenWhileItsQueryRunsIsLate(t *testing.T) {
-	b := newBench(t)
+	b := newRig(t)
 	id, first := plainAlert("revenue").ID(), true
 	b.answer = func(context.Context) alert.Result {
 		if first {
@@ -335,7 +335,7 @@ func TestARunThatIsOvertakenWhileItsQueryRunsIsLate(t *testing.T) {
 }
 
 func TestARecoveryGoesByTodaysSettingsOfItsTarget(t *testing.T) {
-	b := newBench(t)
+	b := newRig(t)
 	b.deliver(t, b.run(t))
 	edited := plainAlert("revenue")
 	edited.Notify[0].Settings = []byte(`{"url":"https://new.example.com"}`)

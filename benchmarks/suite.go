@@ -1,0 +1,164 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"github.com/sqlsentinel/sqlsentinel/shared/sentineltest/databases"
+)
+
+// suite is one run of all comparisons.
+type suite struct {
+	dir, binary   string
+	rounds, scale int
+	receiver      *httptest.Server
+	failed        bool
+}
+
+// prepare builds the binary and starts a receiver for the messages of the first round.
+func (b *suite) prepare() error {
+	build := exec.Command("go", "build", "-buildvcs=false", "-ldflags=-s -w", "-o", b.binary, "./cmd/sqlsentinel")
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("build the binary: %w: %s", err, out)
+	}
+	b.receiver = httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	return nil
+}
+
+func (b *suite) close() { b.receiver.Close() }
+
+func (b *suite) notify() string {
+	return fmt.Sprintf("    notify: [{channel: webhook, url: %q}]\n", b.receiver.URL)
+}
+
+// steady compares `run` of 1,000 alerts with the serial floor, at one connection and at
+// the default.
+func (b *suite) steady(name, url string) error {
+	n := 1000 / b.scale
+	one, queries, err := alertFile(filepath.Join(b.dir, name+"-1"), url, b.notify(), n, 1, scanQuery)
+	if err != nil {
+		return err
+	}
+	four, _, err := alertFile(filepath.Join(b.dir, name+"-4"), url, b.notify(), n, 4, scanQuery)
+	if err != nil {
+		return err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find myself: %w", err)
+	}
+	samples, err := b.inTurn(
+		func() (sample, error) { return measure(b.dir, self, "-floor", url, "-queries", queries) },
+		func() (sample, error) { return measure(b.dir, b.binary, "run", one, "--no-env-file") },
+		func() (sample, error) { return measure(b.dir, b.binary, "run", four, "--no-env-file") },
+	)
+	if err != nil {
+		return err
+	}
+	floor, serial, parallel := samples[0], samples[1], samples[2]
+	show := func(s []sample) string {
+		return fmt.Sprintf("%.2f × floor of %v (%v)", median(ratios(s, floor)), median(walls(floor)).Round(time.Millisecond), median(walls(s)).Round(time.Millisecond))
+	}
+	b.bar(fmt.Sprintf("run, %d alerts, %s, max_connections 1", n, name), show(serial), median(ratios(serial, floor)) <= 1.15, "≤ 1.15 ×")
+	b.bar(fmt.Sprintf("run, %d alerts, %s, default connections", n, name), show(parallel), median(ratios(parallel, floor)) <= 0.75, "≤ 0.75 ×")
+	b.bar(fmt.Sprintf("peak RSS of run, %d alerts, %s", n, name), megabytes(peak(parallel)), peak(parallel) <= 45e6, "≤ 45 MB")
+	return nil
+}
+
+func (b *suite) steadySQLite() error {
+	path := filepath.Join(b.dir, "orders.db")
+	db, err := sql.Open("sqlite", "file:"+path)
+	if err != nil {
+		return fmt.Errorf("open: %w", err)
+	}
+	defer func() { _ = db.Close() }()
+	if err := fill(db, 1000/b.scale, func(int) string { return "?" }); err != nil {
+		return err
+	}
+	return b.steady("sqlite", "sqlite:///"+path)
+}
+
+func (b *suite) steadyPostgres() error {
+	server, err := databases.StartPostgres()
+	if errors.Is(err, databases.ErrNotInstalled) {
+		fmt.Println("SKIPPED: PostgreSQL is not installed; its bars are not measured")
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer server.Stop()
+	url, err := server.NewDatabase(context.Background())
+	if err != nil {
+		return err
+	}
+	db, err := sql.Open("postgres", url)
+	if err != nil {
+		return fmt.Errorf("open: %w", err)
+	}
+	defer func() { _ = db.Close() }()
+	if err := fill(db, 1000/b.scale, func(i int) string { return fmt.Sprintf("$%d", i) }); err != nil {
+		return err
+	}
+	return b.steady("postgres", url)
+}
+
+func okQuery(int) string { return "SELECT 'OK' AS status" }
+
+// overhead is what 10,000 alerts cost beyond their queries: parsing, state and history.
+func (b *suite) overhead() error {
+	n := 10_000 / b.scale
+	url := "sqlite:///" + filepath.Join(b.dir, "orders.db")
+	config, queries, err := alertFile(filepath.Join(b.dir, "many"), url, "", n, 4, okQuery)
+	if err != nil {
+		return err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find myself: %w", err)
+	}
+	samples, err := b.inTurn(
+		func() (sample, error) { return measure(b.dir, self, "-floor", url, "-queries", queries) },
+		func() (sample, error) { return measure(b.dir, b.binary, "run", config, "--no-env-file") },
+	)
+	if err != nil {
+		return err
+	}
+	var own []time.Duration
+	for i := range samples[1] {
+		own = append(own, (samples[1][i].cpu-samples[0][i].cpu)/time.Duration(n))
+	}
+	b.bar(fmt.Sprintf("run, %d alerts: own CPU beyond the query, an alert", n), median(own).Round(time.Microsecond).String(), median(own) <= 150*time.Microsecond, "≤ 150 µs")
+	b.bar(fmt.Sprintf("peak RSS of run, %d alerts", n), megabytes(peak(samples[1])), peak(samples[1]) <= 150e6, "≤ 150 MB")
+	return nil
+}
+
+func (b *suite) validate() error {
+	config := filepath.Join(b.dir, "many", "alerts.yaml")
+	samples, err := b.inTurn(func() (sample, error) { return measure(b.dir, b.binary, "validate", config, "--no-env-file") })
+	if err != nil {
+		return err
+	}
+	wall, rss := median(walls(samples[0])), peak(samples[0])
+	b.bar(fmt.Sprintf("validate, %d alerts", 10_000/b.scale), wall.Round(time.Millisecond).String(), wall <= 600*time.Millisecond, "≤ 0.6 s")
+	b.bar("peak RSS of validate", megabytes(rss), rss <= 150e6, "≤ 150 MB")
+	return nil
+}
+
+func (b *suite) start() error {
+	samples, err := b.inTurn(func() (sample, error) { return measure(b.dir, b.binary, "version") })
+	if err != nil {
+		return err
+	}
+	wall := median(walls(samples[0]))
+	b.bar("version, start to exit", wall.Round(100*time.Microsecond).String(), wall <= 40*time.Millisecond, "≤ 40 ms")
+	return nil
+}
