@@ -63,7 +63,7 @@ func (s *Sentinel) attempt(ctx context.Context, c Claim) (Delivered, error) {
 	case err != nil:
 		return Delivered{Delivery: d}, err
 	case len(waiting) > 0:
-		return s.settle(ctx, c, outcome{status: alert.Pending, due: afterAll(waiting), attempts: d.Attempts})
+		return s.settle(ctx, c, s.behind(d, waiting))
 	case d.Crashes >= maxCrashes:
 		return s.settle(ctx, c, outcome{status: alert.Dead, attempts: d.Attempts, cause: "the sender died or stopped 3 times before it could record an answer"})
 	}
@@ -128,6 +128,19 @@ func (s *Sentinel) episodeOpen(ctx context.Context, d alert.Delivery) bool {
 		return !errors.Is(err, ErrNotFound)
 	}
 	return snapshot.State.OpenEpisode(d.Message.EpisodeID)
+}
+
+// moment is how long to wait for a predecessor that is due, but that another sender has
+// not claimed yet.
+const moment = 250 * time.Millisecond
+
+// behind puts a delivery back until its predecessors have been tried.
+func (s *Sentinel) behind(d alert.Delivery, waiting []alert.Delivery) outcome {
+	out := outcome{status: alert.Pending, due: afterAll(waiting), attempts: d.Attempts, cause: d.LastError}
+	if now := s.Now(); !out.due.After(now) {
+		out.due, out.soon = now.Add(moment), true
+	}
+	return out
 }
 
 // afterAll is the time by which the waiting deliveries have been tried.
