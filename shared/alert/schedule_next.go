@@ -87,7 +87,7 @@ func (s Schedule) Previous(at time.Time) time.Time {
 			break
 		}
 		sp = spanAt(time.Unix(sp.start-1, 0).In(s.runs))
-		wall = min(wall, sp.end-1+sp.offset)
+		wall = sp.end - 1 + sp.offset
 	}
 	if wall-sp.offset < limit {
 		return time.Time{}

@@ -1,0 +1,93 @@
+package config
+
+import (
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+
+	"github.com/sqlsentinel/sqlsentinel/shared/alert"
+)
+
+// database reads one database; the empty name is the file's one.
+func (p *parser) database(name string, n *yaml.Node, path string) {
+	entries, ok := p.mapping(n, path)
+	if !ok {
+		return
+	}
+	d := alert.Database{Name: name, Dir: p.out.Dir}
+	var urlNode *yaml.Node
+	p.fields(entries, path, map[string]handler{
+		"url":             func(n *yaml.Node, path string) { d.URL, _ = p.raw(n, path); urlNode = n },
+		"timeout":         func(n *yaml.Node, path string) { d.Timeout = p.duration(n, path) },
+		"max_connections": func(n *yaml.Node, path string) { d.MaxConnections = p.number(n, path, 1, 1000) },
+		// Bytes are a matter of BigQuery, which this build does not link.
+		"max_bytes_billed": func(n *yaml.Node, path string) { p.scalar(n, path) },
+	})
+	if urlNode == nil {
+		p.wrong(n, join(path, "url"), "a database needs a url, such as postgresql://user:${DB_PASSWORD}@host:5432/name")
+		return
+	}
+	p.checkDatabase(d, urlNode, join(path, "url"))
+	p.out.Databases[name] = d
+}
+
+func (p *parser) checkDatabase(d alert.Database, n *yaml.Node, path string) {
+	resolved, err := alert.Expand(d.URL, p.env)
+	if err != nil {
+		p.wrong(n, path, "%s", err)
+		return
+	}
+	if p.o.CheckDatabase != nil {
+		if err := p.o.CheckDatabase(d, p.env); err != nil {
+			p.wrong(n, path, "%s", err)
+			return
+		}
+	}
+	if _, rest, ok := strings.Cut(d.URL, "://"); ok && len(alert.References(d.URL)) == 0 {
+		if at := strings.LastIndexByte(rest, '@'); at > 0 && strings.Contains(rest[:at], ":") {
+			p.warn(n, path, "the password stands in the file; write ${NAME} and put it in the environment or in .env")
+		}
+	}
+	_ = resolved
+}
+
+// environmentDatabase takes $DATABASE_URL where the file names no database.
+func (p *parser) environmentDatabase(named bool) {
+	if named {
+		return
+	}
+	if url, ok := p.env("DATABASE_URL"); ok && url != "" {
+		d := alert.Database{URL: "${DATABASE_URL}", Dir: p.out.Dir}
+		if p.o.CheckDatabase != nil {
+			if err := p.o.CheckDatabase(d, p.env); err != nil {
+				p.wrong(nil, "DATABASE_URL", "%s", err)
+			}
+		}
+		p.out.Databases[""] = d
+		return
+	}
+	p.wrong(nil, "database", "the file names no database and DATABASE_URL is not set; write `database: {url: …}`")
+}
+
+func (p *parser) heartbeat(n *yaml.Node, path string) {
+	entries, ok := p.mapping(n, path)
+	if !ok {
+		return
+	}
+	h := Heartbeat{Every: alert.Duration(60e9)}
+	p.fields(entries, path, map[string]handler{
+		"url": func(n *yaml.Node, path string) {
+			h.URL, _ = p.raw(n, path)
+			if text, err := alert.Expand(h.URL, p.env); err != nil {
+				p.wrong(n, path, "%s", err)
+			} else if !strings.HasPrefix(text, "https://") && !strings.HasPrefix(text, "http://") {
+				p.wrong(n, path, "must be a URL that begins with https:// or http://")
+			}
+		},
+		"every": func(n *yaml.Node, path string) { h.Every = p.duration(n, path) },
+	})
+	if h.URL == "" {
+		p.wrong(n, join(path, "url"), "a heartbeat needs a url")
+	}
+	p.out.Heartbeat = &h
+}

@@ -1,0 +1,79 @@
+// Package config turns an alert file into alerts: strict, with every problem of the file
+// reported at once by line and column, references left for where they are used, and a
+// JSON Schema from the same description that the parser goes by.
+package config
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/sqlsentinel/sqlsentinel/shared/alert"
+)
+
+// Channel is what config must know of a channel. Package notify provides them.
+type Channel interface {
+	Name() string
+	// Settings returns a pointer to a zero struct whose json tags name the settings.
+	Settings() any
+	// Check finds what is wrong with settings as written; every reference resolves.
+	Check(settings json.RawMessage, env alert.Lookup) []alert.SettingProblem
+	// Address returns the address as written, and a label fit to be shown.
+	Address(settings json.RawMessage) (identity, label string)
+}
+
+// Options are what Load needs beside the file.
+type Options struct {
+	Channels []Channel
+	// CheckDatabase tells whether a database's URL can be used; nil checks nothing.
+	CheckDatabase func(alert.Database, alert.Lookup) error
+	Env           alert.Lookup // nil: empty
+	// EnvFile replaces .env beside the alert file; NoEnvFile reads none.
+	EnvFile   string
+	NoEnvFile bool
+}
+
+// Heartbeat is the URL that an outside service expects to be asked for.
+type Heartbeat struct {
+	URL   string // as written
+	Every alert.Duration
+}
+
+// File is a valid alert file with all defaults applied.
+type File struct {
+	Path, Dir, Scope string
+	Databases        map[string]alert.Database
+	Alerts           []alert.Alert
+	Owners           []alert.Target
+	Heartbeat        *Heartbeat
+	Retention        alert.Duration
+	Secrets          *alert.Secrets
+	Warnings         []Problem
+}
+
+// maxSize bounds an alert file, in bytes.
+const maxSize = 32 << 20
+
+// Load reads a file. The error is Problems if the content is wrong.
+func Load(path string, o Options) (*File, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("read the alert file: %w", err)
+	}
+	if info.Size() > maxSize {
+		return nil, Problems{{File: path, Line: 1, Column: 1, Severity: "error", Message: fmt.Sprintf("the file has %d bytes; %d are allowed", info.Size(), maxSize)}}
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read the alert file: %w", err)
+	}
+	return Parse(path, data, o)
+}
+
+// scopeOf is the name of a file without folder and extension.
+func scopeOf(path string) string {
+	base := filepath.Base(path)
+	return strings.TrimSuffix(base, filepath.Ext(base))
+}

@@ -1,0 +1,21 @@
+package local
+
+import (
+	"context"
+
+	"github.com/sqlsentinel/sqlsentinel/shared/alert"
+)
+
+// Enqueue implements sentinel.Queue: the committed deliveries are the queue, so that it
+// only wakes a worker of this process. Those of other processes look by themselves.
+func (s *Store) Enqueue(_ context.Context, _ []alert.Delivery) error {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// Wake receives after Enqueue: there may be deliveries due. Several calls may be one
+// signal, and each signal is for one receiver.
+func (s *Store) Wake() <-chan struct{} { return s.wake }
