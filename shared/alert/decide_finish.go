@@ -109,7 +109,7 @@ func (d *decider) grouped(t Target, umbrella string, all []news) Delivery {
 // single is a message about one instance, for incident tools.
 func (d *decider) single(t Target, n news) Delivery {
 	m := d.message(t, []news{n})
-	m.EpisodeID, m.Event, m.Instance, m.Instances = n.episode, n.event, n.instance.Key, nil
+	m.EpisodeID, m.Event, m.Instance, m.Instances = n.episode, n.event, n.instance.Key, []InstanceNews{}
 	m.Status = d.statusOf(n)
 	d.describe(&m, n)
 	m.Reason = d.reasons.textFor(n.event, n.instance.Key.String(), d.closed)

@@ -20,6 +20,8 @@ type SyncReport struct {
 	Closed []string
 	// Deliveries are the messages about those.
 	Deliveries []alert.Delivery
+	// Definitions are those of the whole file, as they are stored now.
+	Definitions []Definition
 }
 
 // Sync makes the stored definitions of a scope equal to the alerts of its file, which was
@@ -60,6 +62,7 @@ func (s *Sentinel) changes(ctx context.Context, alerts []alert.Alert, stored map
 		}
 		old, known := stored[a.Name]
 		if known && old.Hash == hash {
+			report.Definitions = append(report.Definitions, Definition{Alert: a, Fingerprint: hash, ScheduledSince: old.ScheduledSince})
 			continue
 		}
 		definition := Definition{Alert: a, Fingerprint: hash, ScheduledSince: s.Now()}
@@ -76,6 +79,7 @@ func (s *Sentinel) changes(ctx context.Context, alerts []alert.Alert, stored map
 			}
 		}
 		put = append(put, definition)
+		report.Definitions = append(report.Definitions, definition)
 	}
 	return put, nil
 }

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/sqlsentinel/sqlsentinel/shared/alert"
+	"github.com/sqlsentinel/sqlsentinel/shared/sentinel"
+)
+
+// heartbeatTimeout is how long the outside service may take to answer.
+const heartbeatTimeout = 10 * time.Second
+
+// stuckAfter is how often a delivery is found past due before it is stuck.
+const stuckAfter = 5
+
+// heartbeat asks for the heartbeat's URL if all is well with the watching itself. That it
+// cannot be reached never fails the run; only the state's failure does.
+func (s *session) heartbeat(ctx context.Context, e *engine, outcomes []outcome) error {
+	for _, o := range outcomes {
+		if !o.done || o.err != nil {
+			s.say("the heartbeat is not sent: not every alert ran")
+			return nil
+		}
+	}
+	ill, err := s.illness(ctx, e.store)
+	if err != nil {
+		return err
+	}
+	if ill != "" {
+		s.say("the heartbeat is not sent: %s", ill)
+		return nil
+	}
+	if err := s.ping(ctx); err != nil {
+		s.say("warning: the heartbeat failed: %v", err)
+	}
+	return nil
+}
+
+// keeper is what the heartbeat reads.
+type keeper interface {
+	sentinel.Store
+	sentinel.Outbox
+}
+
+// illness says what is wrong with the watching itself; empty if nothing is.
+func (s *session) illness(ctx context.Context, store keeper) (string, error) {
+	counts, err := store.Counts(ctx, s.file.Scope)
+	if err != nil {
+		return "", err
+	}
+	for _, c := range counts {
+		if c.Dead > 0 {
+			return "a delivery is dead; see `sqlsentinel deliveries list --status dead`", nil
+		}
+	}
+	outages, err := store.Outages(ctx, s.file.Scope)
+	if err != nil {
+		return "", err
+	}
+	for _, o := range outages {
+		if strings.HasPrefix(o.Subject, alert.TargetSubject("")) {
+			return s.subject(o) + " takes no messages", nil
+		}
+	}
+	waiting, err := store.Deliveries(ctx, sentinel.DeliveryFilter{
+		Scope: s.file.Scope, Statuses: []alert.DeliveryStatus{alert.Pending, alert.Sending}, Limit: searched,
+	})
+	for _, d := range waiting {
+		if d.Swept >= stuckAfter {
+			return "delivery " + d.ID + " is stuck", err
+		}
+	}
+	return "", err
+}
+
+// ping asks for the heartbeat's URL. Its error does not hold the URL, which is a secret.
+func (s *session) ping(ctx context.Context) error {
+	address, err := s.file.Secrets.Expand(s.file.Heartbeat.URL)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, heartbeatTimeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return errors.New("its URL is not valid")
+	}
+	request.Header.Set("User-Agent", "sqlsentinel")
+	answer, err := http.DefaultClient.Do(request)
+	var wrapped *url.Error
+	if errors.As(err, &wrapped) {
+		err = wrapped.Err
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { _ = answer.Body.Close() }() // its status says all
+	if answer.StatusCode >= 300 {
+		return fmt.Errorf("the service answered %s", answer.Status)
+	}
+	return nil
+}

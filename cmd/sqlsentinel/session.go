@@ -1,0 +1,158 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/sqlsentinel/sqlsentinel/shared/alert"
+	"github.com/sqlsentinel/sqlsentinel/shared/config"
+	"github.com/sqlsentinel/sqlsentinel/shared/notify"
+	"github.com/sqlsentinel/sqlsentinel/shared/query"
+)
+
+// defaultConfig is the alert file of those who name none.
+const defaultConfig = "alerts.yaml"
+
+// A session is a command with a valid alert file.
+type session struct {
+	*app
+	file *config.File
+}
+
+// load reads the alert file, and says what is wrong with it.
+func (a *app) load(path string) (*session, error) {
+	s, err := a.loadQuietly(path)
+	var problems config.Problems
+	if errors.As(err, &problems) {
+		return nil, a.reject(problems)
+	}
+	return s, err
+}
+
+// reject tells the problems of a file, on stdout as JSON or on stderr as lines.
+func (a *app) reject(problems config.Problems) error {
+	if a.flags.json {
+		if err := a.printJSON(struct {
+			Problems config.Problems `json:"problems"`
+			Alerts   []string        `json:"alerts"`
+		}{problems, []string{}}); err != nil {
+			return err
+		}
+		return exit(exitUsage)
+	}
+	wrong := 0
+	for _, p := range problems {
+		a.sayProblem(p)
+		if p.Severity != "warning" {
+			wrong++
+		}
+	}
+	a.say("sqlsentinel: %s in the alert file; nothing was done", plural(wrong, "problem"))
+	return exit(exitUsage)
+}
+
+func (a *app) sayProblem(p config.Problem) {
+	text := p.String()
+	if p.Severity == "warning" {
+		text = strings.TrimSuffix(text, p.Message) + "warning: " + p.Message
+	}
+	a.say("%s", printable(text))
+}
+
+// loadQuietly reads the alert file; what is wrong in it is a config.Problems.
+func (a *app) loadQuietly(path string) (*session, error) {
+	path, err := a.configPath(path)
+	if err != nil {
+		return nil, err
+	}
+	options, err := a.configOptions()
+	if err != nil {
+		return nil, err
+	}
+	file, err := config.Load(path, options)
+	if errors.Is(err, fs.ErrNotExist) {
+		if path == defaultConfig && a.variable("SQLSENTINEL_CONFIG") == "" {
+			return nil, usagef("there is no %s here; name an alert file, or write a first one with `sqlsentinel init`", path)
+		}
+		return nil, &failure{exitUsage, err}
+	}
+	var problems config.Problems
+	if err != nil && !errors.As(err, &problems) {
+		return nil, &failure{exitUsage, err}
+	}
+	if err != nil {
+		return nil, err
+	}
+	a.secrets = file.Secrets
+	return &session{a, file}, nil
+}
+
+// configPath is the path of the alert file: as given, else by the environment, else the default.
+func (a *app) configPath(path string) (string, error) {
+	if path == "" {
+		path = a.variable("SQLSENTINEL_CONFIG")
+	}
+	if path == "" {
+		path = defaultConfig
+	}
+	if scheme, _, found := strings.Cut(path, "://"); found {
+		return "", usagef("%s:// is not available: this build runs on one machine and reads the alert file from disk", scheme)
+	}
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return "", usagef("%s is a folder; name the alert file in it, such as %s", path, filepath.Join(path, defaultConfig))
+	}
+	return path, nil
+}
+
+// configOptions are what reading any alert file needs.
+func (a *app) configOptions() (config.Options, error) {
+	senders, err := notify.New(notify.Options{Secrets: alert.NewSecrets(nil)})
+	if err != nil {
+		return config.Options{}, fmt.Errorf("prepare the channels: %w", err)
+	}
+	var channels []config.Channel
+	for _, c := range senders.Channels() {
+		channels = append(channels, c)
+	}
+	return config.Options{
+		Channels: channels, CheckDatabase: query.CheckDatabase, Env: a.env,
+		EnvFile: a.flags.envFile, NoEnvFile: a.flags.noEnvFile,
+	}, nil
+}
+
+// channelNames are the kinds of channels there are.
+func (a *app) channelNames() []string {
+	options, err := a.configOptions()
+	if err != nil {
+		return nil
+	}
+	out := make([]string, len(options.Channels))
+	for i, c := range options.Channels {
+		out[i] = c.Name()
+	}
+	return out
+}
+
+// setting is a variable from the environment, else from .env.
+func (s *session) setting(name string) string {
+	if value := s.variable(name); value != "" {
+		return value
+	}
+	value, _ := s.file.Secrets.Lookup(name)
+	return value
+}
+
+// chosen are the alerts that --alert names.
+func (s *session) chosen() ([]alert.Alert, error) { return choose(s.file.Alerts, s.flags.alerts) }
+
+// argument is args[i], or empty.
+func argument(args []string, i int) string {
+	if i < len(args) {
+		return args[i]
+	}
+	return ""
+}

@@ -1,0 +1,255 @@
+package query
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+
+	"github.com/sqlsentinel/sqlsentinel/shared/alert"
+)
+
+// mysqlDialect reads MySQL and MariaDB. The statement is prepared by the server, which
+// tells whether it returns columns; it runs in a read-only transaction of a session that
+// allows no other, and is killed from a second connection at the deadline, for the driver
+// itself only drops the socket.
+type mysqlDialect struct {
+	config   *mysql.Config
+	sessions sync.Map // connection → its id on the server
+	selects  sync.Map // queries known to be a SELECT
+}
+
+func (d *mysqlDialect) open(text, _ string) (*sql.DB, error) {
+	u, err := url.Parse(text)
+	if err != nil {
+		return nil, errors.New("the URL cannot be read; percent-encode special characters of the password, such as %40 for @")
+	}
+	params := u.Query()
+	params.Del("charset")
+	config, err := mysql.ParseDSN("tcp(host)/?" + params.Encode())
+	if err != nil {
+		return nil, err
+	}
+	if u.Hostname() == "" {
+		return nil, errors.New("the URL names no host; write mysql://user:${DB_PASSWORD}@host:3306/name")
+	}
+	port := u.Port()
+	if port == "" {
+		port = "3306"
+	}
+	config.Addr = u.Hostname() + ":" + port
+	config.User = u.User.Username()
+	config.Passwd, _ = u.User.Password()
+	config.DBName = strings.TrimPrefix(u.Path, "/")
+	config.MultiStatements, config.InterpolateParams, config.ParseTime, config.AllowAllFiles = false, false, false, false
+	config.Logger = silent{}
+	connector, err := mysql.NewConnector(config)
+	if err != nil {
+		return nil, err
+	}
+	d.config = config
+	return sql.OpenDB(connector), nil
+}
+
+// silent drops what the driver would log; its errors say it too.
+type silent struct{}
+
+func (silent) Print(...any) {}
+
+// session tells which session a connection is, and forbids it to write when it is new.
+func (d *mysqlDialect) session(ctx context.Context, conn *sql.Conn) (id int64, err error) {
+	var key any
+	if err := conn.Raw(func(c any) error { key = c; return nil }); err != nil {
+		return 0, &connectError{err}
+	}
+	if known, ok := d.sessions.Load(key); ok {
+		return known.(int64), nil //nolint:forcetypeassert // only ids are stored
+	}
+	if err := conn.QueryRowContext(ctx, "SELECT CONNECTION_ID()").Scan(&id); err != nil {
+		return 0, &connectError{err}
+	}
+	if _, err := conn.ExecContext(ctx, "SET SESSION TRANSACTION READ ONLY"); err != nil {
+		return 0, err
+	}
+	d.sessions.Store(key, id)
+	return id, nil
+}
+
+func (d *mysqlDialect) query(ctx context.Context, conn *sql.Conn, text string, _ int, read func(*sql.Rows) error) error {
+	id, err := d.session(ctx, conn)
+	if err != nil {
+		return err
+	}
+	if _, err := conn.ExecContext(ctx, "START TRANSACTION READ ONLY"); err != nil {
+		return err
+	}
+	// The driver must not drop the socket before the query is killed on the server.
+	working, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	killed := context.AfterFunc(ctx, func() {
+		d.kill(id)
+		stop()
+	})
+	defer killed()
+	err = d.statement(working, conn, text, read)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil {
+		if !errors.As(err, new(*mysql.MySQLError)) {
+			d.kill(id) // a result that is left unread
+		}
+		return err
+	}
+	if _, err := conn.ExecContext(ctx, "ROLLBACK"); err != nil {
+		return err
+	}
+	if sticky(text) {
+		return errSticky
+	}
+	return nil
+}
+
+func (d *mysqlDialect) statement(ctx context.Context, conn *sql.Conn, text string, read func(*sql.Rows) error) error {
+	if err := d.onlySelects(ctx, conn, text); err != nil {
+		return err
+	}
+	stmt, err := conn.PrepareContext(ctx, text)
+	if err != nil {
+		return err
+	}
+	rows, err := stmt.QueryContext(ctx)
+	if err != nil {
+		return errors.Join(err, stmt.Close())
+	}
+	if err := read(rows); err != nil {
+		return err // closing would read the rest: the connection is dropped instead
+	}
+	return errors.Join(rows.Close(), stmt.Close())
+}
+
+// kill stops a query from a second connection.
+func (d *mysqlDialect) kill(id int64) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	connector, err := mysql.NewConnector(d.config)
+	if err != nil {
+		return
+	}
+	db := sql.OpenDB(connector)
+	defer func() { _ = db.Close() }()
+	_, _ = db.ExecContext(ctx, fmt.Sprintf("KILL QUERY %d", id))
+}
+
+// onlySelects has the server compile the statement as a subquery, where nothing but a
+// SELECT can stand: no INTO a file, no CALL, no SET. Nothing is run. The statement itself
+// must compile too, so that a bracket in it cannot trick the one around it.
+func (d *mysqlDialect) onlySelects(ctx context.Context, conn *sql.Conn, text string) error {
+	if _, known := d.selects.Load(text); known {
+		return nil
+	}
+	err := d.probe(ctx, conn, strings.TrimRight(text, "; \t\r\n"))
+	if end := strings.LastIndexByte(text, ';'); err != nil && end >= 0 && d.empty(ctx, conn, text[end+1:]) {
+		err = d.probe(ctx, conn, text[:end])
+	}
+	if err == nil {
+		d.selects.Store(text, true)
+		return nil
+	}
+	whole, wholeErr := conn.PrepareContext(ctx, text)
+	if wholeErr != nil {
+		return wholeErr // its own error tells more
+	}
+	var failed *mysql.MySQLError
+	if errors.As(err, &failed) {
+		err = errors.New(failed.Message)
+	}
+	return errors.Join(guarded(alert.ErrorReadOnly, "the query is no plain SELECT, and an alert only reads: %s", err), whole.Close())
+}
+
+func (d *mysqlDialect) probe(ctx context.Context, conn *sql.Conn, text string) error {
+	stmt, err := conn.PrepareContext(ctx, "SELECT EXISTS (\n"+text+"\n)")
+	if err != nil {
+		return err
+	}
+	return stmt.Close()
+}
+
+// empty asks the server whether nothing but comments follows the last semicolon.
+func (d *mysqlDialect) empty(ctx context.Context, conn *sql.Conn, rest string) bool {
+	stmt, err := conn.PrepareContext(ctx, rest)
+	if err == nil {
+		_ = stmt.Close()
+	}
+	var failed *mysql.MySQLError
+	return errors.As(err, &failed) && failed.Number == emptyQuery
+}
+
+// emptyQuery is the server's error for a text without a statement.
+const emptyQuery = 1065
+
+func (*mysqlDialect) value(column *sql.ColumnType, cell any) alert.Value {
+	kind := column.DatabaseTypeName()
+	switch v := cell.(type) {
+	case nil:
+		return alert.NullValue()
+	case int64:
+		return alert.IntValue(v)
+	case uint64:
+		return alert.NumberValue(strconv.FormatUint(v, 10))
+	case float32:
+		return alert.NumberValue(strconv.FormatFloat(float64(v), 'g', -1, 32))
+	case float64:
+		return alert.FloatValue(v)
+	case time.Time:
+		return alert.TimeValue(v)
+	case string:
+		return mysqlText(kind, []byte(v))
+	case []byte:
+		return mysqlText(kind, v)
+	}
+	return alert.TextValue(fmt.Sprint(cell))
+}
+
+func mysqlText(kind string, text []byte) alert.Value {
+	switch {
+	case strings.HasSuffix(kind, "BLOB"), strings.HasSuffix(kind, "BINARY"), kind == "GEOMETRY":
+		return alert.BytesValue(text)
+	case kind == "BIT":
+		n := uint64(0)
+		for _, b := range text {
+			n = n<<8 | uint64(b)
+		}
+		return alert.NumberValue(strconv.FormatUint(n, 10))
+	case kind == "DECIMAL", strings.HasSuffix(kind, "INT"), kind == "FLOAT", kind == "DOUBLE", kind == "YEAR":
+		return alert.NumberValue(string(text))
+	case kind == "JSON":
+		return alert.JSONValue(text)
+	}
+	return alert.TextValue(string(text))
+}
+
+func (*mysqlDialect) explain(err error, _ string) alert.Failure {
+	var failed *mysql.MySQLError
+	if !errors.As(err, &failed) {
+		return alert.Failure{Code: alert.ErrorQuery, Message: "the query failed: " + err.Error()}
+	}
+	switch failed.Number {
+	case 1040, 1044, 1045, 1049, 1053, 1129, 1130, 1203, 1226, 1698, 2002, 2003, 2006, 2013, 3118:
+		return unreachable(failed.Message)
+	case 1792, 1290:
+		return alert.Failure{Code: alert.ErrorReadOnly, Message: "the query would write, and an alert only reads: " + failed.Message}
+	case 1317, 1969, 3024:
+		return alert.Failure{Code: alert.ErrorTimeout, Message: "the query was cancelled on the server: " + failed.Message}
+	case 1064:
+		return alert.Failure{Code: alert.ErrorQuery, Message: "the database cannot read the query (one SELECT is allowed): " + failed.Message}
+	}
+	return alert.Failure{Code: alert.ErrorQuery, Message: fmt.Sprintf("the database refuses the query: %s (error %d)", failed.Message, failed.Number)}
+}

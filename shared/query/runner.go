@@ -1,0 +1,249 @@
+// Package query runs one SQL behind four guards and reads its result by the contract: one
+// statement in a read-only session, a deadline that cancels on the server, a cap on rows
+// and on bytes. One file a dialect.
+package query
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/sqlsentinel/sqlsentinel/shared/alert"
+)
+
+// Options are what New needs. Databases is required; zero caps mean the defaults.
+type Options struct {
+	Databases map[string]alert.Database
+	Secrets   *alert.Secrets
+	// MaxRows (1,000), MaxBytes of a result (1 MiB) and MaxContextBytes of a row (64 KiB).
+	MaxRows, MaxBytes, MaxContextBytes int
+}
+
+// Runner runs queries. It is safe for concurrent use.
+type Runner struct {
+	Options
+	mu    sync.Mutex
+	pools map[string]*pool // by resolved URL
+	named map[string]*pool // by name
+}
+
+// New checks the options. It opens nothing: a database is reached when a query needs it.
+func New(o Options) (*Runner, error) {
+	if o.Databases == nil {
+		return nil, errors.New("create the query runner: databases are required")
+	}
+	if o.Secrets == nil {
+		o.Secrets = alert.NewSecrets(nil)
+	}
+	if o.MaxRows == 0 {
+		o.MaxRows = alert.MaxInstances
+	}
+	if o.MaxBytes == 0 {
+		o.MaxBytes = 1 << 20
+	}
+	if o.MaxContextBytes == 0 {
+		o.MaxContextBytes = 64 << 10
+	}
+	return &Runner{Options: o, pools: map[string]*pool{}, named: map[string]*pool{}}, nil
+}
+
+// pool is one database.
+type pool struct {
+	db      *sql.DB
+	dialect dialect
+}
+
+// dialect is what tells one kind of database from another.
+type dialect interface {
+	// open makes a pool from a resolved URL, without connecting.
+	open(url, dir string) (*sql.DB, error)
+	// query runs one statement read-only on a connection and hands its rows to read. It
+	// must end what it began; the connection is discarded if it returns an error.
+	query(ctx context.Context, conn *sql.Conn, text string, limit int, read func(*sql.Rows) error) error
+	// value maps a scanned cell.
+	value(column *sql.ColumnType, cell any) alert.Value
+	// explain tells what an error means to an analyst.
+	explain(err error, query string) alert.Failure
+}
+
+// pool opens or finds the pool of a database. Two names with one URL share it.
+func (r *Runner) pool(name string) (*pool, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if p, ok := r.named[name]; ok {
+		return p, nil
+	}
+	d, ok := r.Databases[name]
+	if !ok {
+		return nil, fmt.Errorf("there is no database %q", name)
+	}
+	url, err := r.Secrets.Expand(d.URL)
+	if err != nil {
+		return nil, err
+	}
+	r.Secrets.HideURL(url)
+	key := d.Dir + "\x00" + url
+	p, ok := r.pools[key]
+	if !ok {
+		kind, plain, err := parse(url)
+		if err != nil {
+			return nil, err
+		}
+		db, err := kind.open(plain, d.Dir)
+		if err != nil {
+			return nil, fmt.Errorf("the database URL cannot be used: %w", err)
+		}
+		p = &pool{db: db, dialect: kind}
+		limit := d.MaxConnections
+		if limit == 0 {
+			limit = alert.DefaultMaxConnections
+		}
+		db.SetMaxOpenConns(limit)
+		db.SetMaxIdleConns(limit)
+		db.SetConnMaxIdleTime(5 * time.Minute)
+		r.pools[key] = p
+	}
+	r.named[name] = p
+	return p, nil
+}
+
+// Query runs an alert's query within its deadline. What goes wrong is in the result.
+func (r *Runner) Query(ctx context.Context, a alert.Alert, _ alert.Run) alert.Result {
+	start := time.Now()
+	result := r.run(ctx, a)
+	result.Duration = time.Since(start)
+	if result.Failure != nil {
+		result.Failure.Message = r.Secrets.Clean(result.Failure.Message)
+	}
+	return result
+}
+
+func (r *Runner) run(ctx context.Context, a alert.Alert) alert.Result {
+	p, err := r.pool(a.Database)
+	if err != nil {
+		return alert.Unreachable("%s", err)
+	}
+	timeout := a.Timeout.Std()
+	if timeout == 0 {
+		timeout = alert.DefaultQueryTimeout
+	}
+	limited, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	table, err := r.read(limited, p, a.Query)
+	if err != nil && stale(err) && limited.Err() == nil {
+		table, err = r.read(limited, p, a.Query) // the server was restarted since the last run
+	}
+	switch {
+	case err == nil:
+		return alert.Read(*table, a.Key)
+	case ctx.Err() != nil:
+		return alert.Fail(alert.ErrorTimeout, "the run was interrupted; the query was cancelled on the server")
+	case limited.Err() != nil:
+		return timedOut(err, timeout)
+	}
+	failure := p.failure(err, a.Query)
+	return alert.Result{Failure: &failure, Table: table}
+}
+
+// timedOut tells a slow query from a database that does not answer at all.
+func timedOut(err error, timeout time.Duration) alert.Result {
+	var late *connectError
+	if errors.As(err, &late) {
+		return alert.Unreachable("no connection within the deadline of %s: %s", alert.Duration(timeout), late.err)
+	}
+	return alert.Fail(alert.ErrorTimeout, "the query took longer than its timeout of %s and was cancelled on the server; make it faster or raise `timeout`", alert.Duration(timeout))
+}
+
+// failure is what an error means.
+func (p *pool) failure(err error, query string) alert.Failure {
+	var guard *guardError
+	if errors.As(err, &guard) {
+		return alert.Failure{Code: guard.code, Message: guard.message}
+	}
+	var lost *connectError
+	if errors.As(err, &lost) {
+		inner := p.dialect.explain(lost.err, query)
+		return alert.Failure{Code: alert.ErrorUnreachable, Unreachable: true, Message: "the database cannot be reached: " + inner.Message}
+	}
+	if errors.Is(err, driver.ErrBadConn) || broken(err) {
+		return alert.Failure{Code: alert.ErrorUnreachable, Unreachable: true, Message: "the connection to the database was lost: " + err.Error()}
+	}
+	return p.dialect.explain(err, query)
+}
+
+// connectError is a failure to get a session.
+type connectError struct{ err error }
+
+func (e *connectError) Error() string { return e.err.Error() }
+func (e *connectError) Unwrap() error { return e.err }
+
+// guardError is a query that breaks a guard.
+type guardError struct {
+	code    alert.Code
+	message string
+}
+
+func (e *guardError) Error() string { return e.message }
+
+func guarded(code alert.Code, format string, args ...any) error {
+	return &guardError{code, fmt.Sprintf(format, args...)}
+}
+
+// read gets a session, runs the query and reads the table.
+func (r *Runner) read(ctx context.Context, p *pool, text string) (*alert.Table, error) {
+	conn, err := p.db.Conn(ctx)
+	if err != nil {
+		return nil, &connectError{err}
+	}
+	var table *alert.Table
+	err = p.dialect.query(ctx, conn, text, r.MaxRows+1, func(rows *sql.Rows) error {
+		table, err = r.table(rows, p.dialect)
+		return err
+	})
+	if err != nil {
+		discard(conn)
+		if errors.Is(err, errSticky) {
+			return table, nil
+		}
+		return table, err
+	}
+	if err := conn.Close(); err != nil {
+		return nil, fmt.Errorf("give back the connection: %w", err)
+	}
+	return table, nil
+}
+
+// discard closes a connection for good: it may be in any state.
+func discard(conn *sql.Conn) {
+	_ = conn.Raw(func(any) error { return driver.ErrBadConn })
+	_ = conn.Close()
+}
+
+// Ping reaches a database, for pre-flight checks.
+func (r *Runner) Ping(ctx context.Context, database string) error {
+	p, err := r.pool(database)
+	if err != nil {
+		return errors.New(r.Secrets.Clean(err.Error()))
+	}
+	if err := p.db.PingContext(ctx); err != nil {
+		failure := p.failure(&connectError{err}, "")
+		return errors.New(r.Secrets.Clean(failure.Message))
+	}
+	return nil
+}
+
+// Close closes every pool.
+func (r *Runner) Close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var all []error
+	for _, p := range r.pools {
+		all = append(all, p.db.Close())
+	}
+	r.pools, r.named = map[string]*pool{}, map[string]*pool{}
+	return errors.Join(all...)
+}

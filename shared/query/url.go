@@ -1,0 +1,87 @@
+package query
+
+import (
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/agnivade/levenshtein"
+
+	"github.com/sqlsentinel/sqlsentinel/shared/alert"
+)
+
+func equalFold(a, b string) bool { return strings.EqualFold(a, b) }
+
+// dialects by the scheme of a URL, as people know them from SQLAlchemy.
+func dialects() map[string]dialect {
+	return map[string]dialect{
+		"sqlite": &sqliteDialect{}, "sqlite3": &sqliteDialect{},
+		"postgresql": &postgresDialect{}, "postgres": &postgresDialect{},
+		"mysql": &mysqlDialect{}, "mariadb": &mysqlDialect{},
+	}
+}
+
+// later are databases that this build does not know yet.
+var later = []string{"redshift", "mssql", "snowflake", "bigquery", "duckdb", "clickhouse"} //nolint:gochecknoglobals // a constant list
+
+// parse finds the dialect of a URL and drops SQLAlchemy's +driver.
+func parse(url string) (dialect, string, error) {
+	scheme, rest, ok := strings.Cut(url, "://")
+	if !ok {
+		return nil, "", errors.New("a database URL begins with its kind, such as postgresql://user:${DB_PASSWORD}@host:5432/name or sqlite:///file.db")
+	}
+	scheme, _, _ = strings.Cut(strings.ToLower(scheme), "+")
+	known := dialects()
+	if d, ok := known[scheme]; ok {
+		return d, scheme + "://" + rest, nil
+	}
+	if slices.Contains(later, scheme) {
+		return nil, "", fmt.Errorf("%s databases are not in this build; it reads SQLite, PostgreSQL and MySQL/MariaDB", scheme)
+	}
+	best, distance := "", 4
+	for name := range known {
+		if d := levenshtein.ComputeDistance(scheme, name); d < distance || d == distance && name < best {
+			best, distance = name, d
+		}
+	}
+	if best != "" {
+		return nil, "", fmt.Errorf("the kind of database before :// is not known; did you mean %s://?", best)
+	}
+	return nil, "", errors.New("the kind of database before :// is not known; there are sqlite, postgresql, mysql and mariadb")
+}
+
+// CheckDatabase tells whether a database's URL has a form that its driver takes. It
+// connects to nothing, and its error holds no secret.
+func CheckDatabase(d alert.Database, env alert.Lookup) error {
+	secrets := alert.NewSecrets(env)
+	url, err := secrets.Expand(d.URL)
+	if err != nil {
+		return err
+	}
+	kind, plain, err := parse(url)
+	if err != nil {
+		return err
+	}
+	db, err := kind.open(plain, d.Dir)
+	if err != nil {
+		return errors.New(secrets.Clean(err.Error()))
+	}
+	return db.Close()
+}
+
+// stale tells whether a pooled connection turned out to be dead before anything ran on it.
+func stale(err error) bool {
+	return errors.Is(err, driver.ErrBadConn) || broken(err)
+}
+
+// broken tells whether the connection broke.
+func broken(err error) bool {
+	var network net.Error
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
+		errors.Is(err, net.ErrClosed) || errors.As(err, &network) && !network.Timeout()
+}

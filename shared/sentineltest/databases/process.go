@@ -1,0 +1,143 @@
+package databases
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"os/exec"
+	"runtime"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// startLimit is how long a server may take until it is ready.
+const startLimit = 90 * time.Second
+
+// A process is a server's, watched until it ends.
+type process struct {
+	cmd    *exec.Cmd
+	log    *journal
+	exited chan struct{}
+}
+
+// run starts a program of a server as the account and returns when its log says `ready`.
+func run(as *account, end syscall.Signal, ready, program string, args ...string) (*process, error) {
+	p := &process{cmd: exec.Command(program, args...), log: &journal{want: ready, seen: make(chan struct{})}, exited: make(chan struct{})}
+	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
+	p.cmd.Dir = "/"
+	p.cmd.SysProcAttr = attributes(as, end)
+	started := make(chan error, 1)
+	go func() {
+		// The kernel ends the server when the thread that started it ends. Locked, the
+		// thread lives as long as this goroutine, and that as long as the server.
+		runtime.LockOSThread()
+		err := p.cmd.Start()
+		started <- err
+		if err == nil {
+			_ = p.cmd.Wait() // a server that we stop ends with an error; the log tells others
+		}
+		close(p.exited)
+	}()
+	if err := <-started; err != nil {
+		return nil, err
+	}
+	return p, p.await()
+}
+
+func (p *process) await() error {
+	select {
+	case <-p.log.seen:
+		return nil
+	case <-p.exited:
+		return fmt.Errorf("the server ended at once: %s", p.log)
+	case <-time.After(startLimit):
+		p.stop(syscall.SIGKILL)
+		return fmt.Errorf("the server was not ready after %s: %s", startLimit, p.log)
+	}
+}
+
+// stop ends the server by a signal, and by force if that takes long.
+func (p *process) stop(by syscall.Signal) {
+	if err := p.cmd.Process.Signal(by); err == nil {
+		select {
+		case <-p.exited:
+		case <-time.After(20 * time.Second):
+		}
+	}
+	// What a server may have started is in its process group.
+	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
+	<-p.exited
+}
+
+// complete runs a program of a server to its end.
+func complete(as *account, program string, args ...string) error {
+	cmd := exec.Command(program, args...)
+	cmd.Dir = "/"
+	cmd.SysProcAttr = attributes(as, syscall.SIGKILL)
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("run %s: %w: %s", program, err, out)
+	}
+	return nil
+}
+
+// A journal keeps the last lines of a log and tells when it says that the server is ready.
+type journal struct {
+	mu   sync.Mutex
+	text []byte
+	want string
+	seen chan struct{}
+	done bool
+}
+
+const journalSize = 16 << 10
+
+// Write takes a piece of the log.
+func (j *journal) Write(piece []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.text = append(j.text, piece...)
+	if !j.done && bytes.Contains(j.text, []byte(j.want)) {
+		j.done = true
+		close(j.seen)
+	}
+	if extra := len(j.text) - journalSize; extra > 0 {
+		j.text = append([]byte(nil), j.text[extra:]...)
+	}
+	return len(piece), nil
+}
+
+// String is the kept end of the log.
+func (j *journal) String() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return string(j.text)
+}
+
+// freePort finds a port that nobody uses.
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, fmt.Errorf("find a free port: %w", err)
+	}
+	return l.Addr().(*net.TCPAddr).Port, l.Close()
+}
+
+// withPort tries several ports, for another program may take one before the server does.
+func withPort(start func(port int) error) (int, error) {
+	var failed error
+	for range 3 {
+		port, err := freePort()
+		if err != nil {
+			return 0, err
+		}
+		if err = start(port); err == nil {
+			return port, nil
+		}
+		failed = errors.Join(failed, err)
+	}
+	return 0, failed
+}
