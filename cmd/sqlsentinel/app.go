@@ -12,6 +12,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/sqlsentinel/sqlsentinel/shared/alert"
+	"github.com/sqlsentinel/sqlsentinel/shared/sentinel"
 )
 
 // An app is one invocation of the program.
@@ -28,6 +29,8 @@ type app struct {
 	secrets  *alert.Secrets // known once the file is loaded
 	log      *slog.Logger
 	saying   sync.Mutex // one message at a time
+	// wire may change what the engine is made of before it is; tests that kill use it.
+	wire func(*sentinel.Options)
 }
 
 // flags are those that several commands share.

@@ -151,17 +151,31 @@ func (w *demoWorld) epilogue(ctx context.Context, run, keep string) error {
 	if err := w.session.execute(ctx, []string{"explain", w.session.file.Path, run}); err != nil {
 		return fmt.Errorf("explain a run of the demo: %w", err)
 	}
-	w.print.line("\nWhat to try next:")
-	if keep == "" {
-		w.print.line("  sqlsentinel demo --keep shop              keep the alert file, the shop and the state, to look around")
-	} else {
-		path := filepath.Join(keep, demoConfig)
-		w.print.line("  sqlsentinel status %-24s what is", path)
-		w.print.line("  sqlsentinel history %-23s what was", path)
-		w.print.line("  sqlsentinel deliveries list %-15s what happened to each message", path)
-		w.print.line("  (The mail server and the HTTP receiver have ended with the demo.)")
-	}
-	w.print.line("  sqlsentinel init && sqlsentinel validate && sqlsentinel run      alerts of your own")
-	w.print.line("(`make build` puts the program into bin.)")
+	w.next(keep)
 	return w.print.err
+}
+
+// next says what to try next.
+func (w *demoWorld) next(keep string) {
+	tips := [][2]string{{"sqlsentinel demo --keep shop", "keep the alert file, the shop and the state, to look around"}}
+	if keep != "" {
+		path := filepath.Join(keep, demoConfig)
+		tips = [][2]string{
+			{"sqlsentinel status " + path, "what is"},
+			{"sqlsentinel history " + path, "what was"},
+			{"sqlsentinel deliveries list " + path, "what happened to each message"},
+		}
+	}
+	tips = append(tips, [2]string{"sqlsentinel init && sqlsentinel validate && sqlsentinel run", "alerts of your own"})
+	width := 0
+	for _, tip := range tips {
+		width = max(width, len(tip[0]))
+	}
+	w.print.line("\nWhat to try next (`make build` puts the program into bin):")
+	for _, tip := range tips {
+		w.print.line("  %-*s  %s", width, tip[0], tip[1])
+	}
+	if keep != "" {
+		w.print.line("The mail server and the HTTP receiver have ended with the demo: nobody receives messages any more.")
+	}
 }

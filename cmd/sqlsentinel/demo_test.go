@@ -50,7 +50,7 @@ func TestTheDemoTellsItsStory(t *testing.T) {
 		}
 	}
 	require.Contains(t, out, "$ sqlsentinel explain alerts.yaml run_")
-	require.Contains(t, out, "What to try next:")
+	require.Contains(t, out, "What to try next")
 	left, err := os.ReadDir(temp)
 	require.NoError(t, err)
 	require.Empty(t, left, "the demo leaves no files")
@@ -94,4 +94,14 @@ func TestTheDemoOverwritesNothing(t *testing.T) {
 	text, err := os.ReadFile(mine)
 	require.NoError(t, err)
 	require.Equal(t, "mine", string(text))
+}
+
+func TestWrappedTextIsCompleteAndNarrow(t *testing.T) {
+	for _, text := range []string{"", "short", strings.Repeat("word ", 40) + "end", strings.Repeat("x", 95), `{"a":1,"b":"` + strings.Repeat("é", 50) + `"}`} {
+		lines := wrap(text, 30)
+		for _, line := range lines {
+			require.LessOrEqual(t, len([]rune(line)), 30)
+		}
+		require.Equal(t, strings.ReplaceAll(text, " ", ""), strings.ReplaceAll(strings.Join(lines, ""), " ", ""))
+	}
 }

@@ -53,7 +53,8 @@ func (a *app) finish(ctx context.Context, err error) int {
 	var f *failure
 	known := errors.As(err, &f)
 	interrupted := errors.Is(context.Cause(ctx), errInterrupted)
-	if err != nil && (!known || f.err != nil) && !(interrupted && errors.Is(err, context.Cause(ctx))) {
+	expected := interrupted && (errors.Is(err, errInterrupted) || errors.Is(err, context.Canceled))
+	if err != nil && (!known || f.err != nil) && !expected {
 		a.say("sqlsentinel: %v", err)
 	}
 	switch {

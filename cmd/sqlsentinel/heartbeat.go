@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/sqlsentinel/sqlsentinel/shared/alert"
@@ -92,7 +95,9 @@ func (s *session) ping(ctx context.Context) error {
 		return errors.New("its URL is not valid")
 	}
 	request.Header.Set("User-Agent", "sqlsentinel")
-	answer, err := http.DefaultClient.Do(request)
+	client := &http.Client{Transport: &http.Transport{DialContext: (&net.Dialer{Control: outside}).DialContext}}
+	defer client.CloseIdleConnections()
+	answer, err := client.Do(request)
 	var wrapped *url.Error
 	if errors.As(err, &wrapped) {
 		err = wrapped.Err
@@ -103,6 +108,20 @@ func (s *session) ping(ctx context.Context) error {
 	defer func() { _ = answer.Body.Close() }() // its status says all
 	if answer.StatusCode >= 300 {
 		return fmt.Errorf("the service answered %s", answer.Status)
+	}
+	return nil
+}
+
+// outside refuses the addresses at which clouds hand out credentials, whatever name or
+// redirect led there.
+func outside(_, address string, _ syscall.RawConn) error {
+	target, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return fmt.Errorf("read the address %s: %w", address, err)
+	}
+	ip := target.Addr().Unmap().WithZone("")
+	if ip.IsLinkLocalUnicast() || ip == netip.MustParseAddr("100.100.100.200") || ip == netip.MustParseAddr("fd00:ec2::254") {
+		return fmt.Errorf("%s is refused: link-local and metadata addresses are no heartbeat service", ip)
 	}
 	return nil
 }

@@ -8,9 +8,13 @@ import (
 	"github.com/sqlsentinel/sqlsentinel/shared/alert"
 )
 
-// forEach calls do with the index of every alert: of one database at most as many at once
-// as it has connections, started in the order of the file. It begins no more when ctx
-// ends, and returns when all that it began are done.
+// underWay is how many alerts of a database are evaluated at once: while some query, the
+// others wait for their turn or for their commit, and those that wait together share an
+// fsync. No more than its connections query at a time; the query runner sees to that.
+const underWay = 64
+
+// forEach calls do with the index of every alert, started in the order of the file. It
+// begins no more when ctx ends, and returns when all that it began are done.
 func (s *session) forEach(ctx context.Context, alerts []alert.Alert, do func(i int)) {
 	byDatabase := map[string][]int{}
 	for i, x := range alerts {
@@ -19,7 +23,7 @@ func (s *session) forEach(ctx context.Context, alerts []alert.Alert, do func(i i
 	var workers sync.WaitGroup
 	for name, indexes := range byDatabase {
 		var next atomic.Int64
-		for range min(s.connections(name), len(indexes)) {
+		for range min(max(underWay, s.connections(name)), len(indexes)) {
 			workers.Go(func() {
 				for n := next.Add(1) - 1; n < int64(len(indexes)) && ctx.Err() == nil; n = next.Add(1) - 1 {
 					do(indexes[n])

@@ -85,9 +85,11 @@ func (s *session) openEngine(store *local.Store) (*engine, error) {
 	if err != nil {
 		return nil, errors.Join(err, queries.Close(), store.Close())
 	}
-	steps, err := sentinel.New(sentinel.Options{
-		Store: store, Outbox: store, Queue: store, Query: queries, Send: senders, Now: s.now, Log: s.log,
-	})
+	options := sentinel.Options{Store: store, Outbox: store, Queue: store, Query: queries, Send: senders, Now: s.now, Log: s.log}
+	if s.wire != nil {
+		s.wire(&options)
+	}
+	steps, err := sentinel.New(options)
 	if err != nil {
 		return nil, errors.Join(err, queries.Close(), store.Close())
 	}

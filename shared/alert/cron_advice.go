@@ -81,10 +81,10 @@ func checkWhole(text string) error {
 
 func fieldCountError(parts []string) error {
 	text := quoted(strings.Join(parts, " "))
-	switch n := len(parts); {
-	case n == 6 || n == 7:
+	switch n := len(parts); n {
+	case 6, 7:
 		return fmt.Errorf("the schedule %s has %d fields; seconds are not supported, nor are years: %s", text, n, fiveFields)
-	case n == 1:
+	case 1:
 		return fmt.Errorf("the schedule %s has 1 field; %s", text, fiveFields)
 	default:
 		return fmt.Errorf("the schedule %s has %d fields; %s", text, n, fiveFields)

@@ -3,6 +3,7 @@ package query
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -51,14 +52,11 @@ func (*postgresDialect) query(ctx context.Context, conn *sql.Conn, text string, 
 	if _, err := conn.ExecContext(ctx, begin); err != nil {
 		return err
 	}
-	stmt, err := conn.PrepareContext(ctx, cursorPrefix+text)
-	if err != nil {
+	if err := declare(ctx, conn, text); err != nil {
 		return err
 	}
-	if _, err := stmt.ExecContext(ctx); err != nil {
-		return err
-	}
-	rows, err := conn.QueryContext(ctx, fmt.Sprintf("FETCH FORWARD %d FROM sqlsentinel", limit))
+	// Fetching, rolling back and forgetting the prepared statement are one round trip too.
+	rows, err := conn.QueryContext(ctx, fmt.Sprintf("FETCH FORWARD %d FROM sqlsentinel; ROLLBACK; DEALLOCATE ALL", limit))
 	if err != nil {
 		return err
 	}
@@ -66,14 +64,28 @@ func (*postgresDialect) query(ctx context.Context, conn *sql.Conn, text string, 
 	if err := read(rows); err != nil {
 		return err
 	}
-	if err := errors.Join(rows.Close(), stmt.Close()); err != nil {
+	for rows.NextResultSet() { // what the other two statements answer
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
 		return err
 	}
-	_, err = conn.ExecContext(ctx, "ROLLBACK")
-	if err == nil && sticky(text) {
+	if sticky(text) {
 		return errSticky
 	}
-	return err
+	return nil
+}
+
+// declare opens the cursor by a prepared statement, so that the server takes one statement
+// only. The statement is not closed here, which would cost a round trip.
+func declare(ctx context.Context, conn *sql.Conn, text string) error {
+	return conn.Raw(func(c any) error {
+		stmt, err := c.(driver.ConnPrepareContext).PrepareContext(ctx, cursorPrefix+text) //nolint:forcetypeassert // the driver's connections do
+		if err != nil {
+			return err
+		}
+		_, err = stmt.(driver.StmtExecContext).ExecContext(ctx, nil) //nolint:forcetypeassert // the driver's statements do
+		return err
+	})
 }
 
 func (*postgresDialect) value(column *sql.ColumnType, cell any) alert.Value {

@@ -55,6 +55,8 @@ func New(o Options) (*Runner, error) {
 type pool struct {
 	db      *sql.DB
 	dialect dialect
+	// slots are the connections: waiting for one is not part of a query's deadline.
+	slots chan struct{}
 }
 
 // dialect is what tells one kind of database from another.
@@ -97,11 +99,11 @@ func (r *Runner) pool(name string) (*pool, error) {
 		if err != nil {
 			return nil, fmt.Errorf("the database URL cannot be used: %w", err)
 		}
-		p = &pool{db: db, dialect: kind}
 		limit := d.MaxConnections
 		if limit == 0 {
 			limit = alert.DefaultMaxConnections
 		}
+		p = &pool{db: db, dialect: kind, slots: make(chan struct{}, limit)}
 		db.SetMaxOpenConns(limit)
 		db.SetMaxIdleConns(limit)
 		db.SetConnMaxIdleTime(5 * time.Minute)
@@ -113,9 +115,7 @@ func (r *Runner) pool(name string) (*pool, error) {
 
 // Query runs an alert's query within its deadline. What goes wrong is in the result.
 func (r *Runner) Query(ctx context.Context, a alert.Alert, _ alert.Run) alert.Result {
-	start := time.Now()
 	result := r.run(ctx, a)
-	result.Duration = time.Since(start)
 	if result.Failure != nil {
 		result.Failure.Message = r.Secrets.Clean(result.Failure.Message)
 	}
@@ -127,6 +127,24 @@ func (r *Runner) run(ctx context.Context, a alert.Alert) alert.Result {
 	if err != nil {
 		return alert.Unreachable("%s", err)
 	}
+	select {
+	case p.slots <- struct{}{}:
+		defer func() { <-p.slots }()
+	case <-ctx.Done():
+		return interrupted()
+	}
+	start := time.Now()
+	result := r.within(ctx, p, a)
+	result.Duration = time.Since(start)
+	return result
+}
+
+func interrupted() alert.Result {
+	return alert.Fail(alert.ErrorTimeout, "the run was interrupted; the query was cancelled on the server")
+}
+
+// within runs the query within its deadline.
+func (r *Runner) within(ctx context.Context, p *pool, a alert.Alert) alert.Result {
 	timeout := a.Timeout.Std()
 	if timeout == 0 {
 		timeout = alert.DefaultQueryTimeout
@@ -141,7 +159,7 @@ func (r *Runner) run(ctx context.Context, a alert.Alert) alert.Result {
 	case err == nil:
 		return alert.Read(*table, a.Key)
 	case ctx.Err() != nil:
-		return alert.Fail(alert.ErrorTimeout, "the run was interrupted; the query was cancelled on the server")
+		return interrupted()
 	case limited.Err() != nil:
 		return timedOut(err, timeout)
 	}

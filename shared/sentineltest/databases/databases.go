@@ -8,12 +8,15 @@
 package databases
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/sqlsentinel/sqlsentinel/shared/sentineltest/selfsigned"
 )
@@ -22,27 +25,76 @@ import (
 // holds what a URL must escape, so that tests meet that.
 const password = "p@ss/w:rd%20#?"
 
-// A server is a database server that is running.
-type server struct {
-	url  string // of its superuser and a database that always exists
-	cert []byte // PEM; empty for a server that was not started here
-	stop func()
+// A Server is a database server that is running. Tests take databases from Postgres and
+// MariaDB; programs that measure hold a server themselves.
+type Server struct {
+	url    string // of its superuser and a database that always exists
+	cert   []byte // PEM; empty for a server that was not started here
+	stop   func() // nil for a server that was not started here
+	create creator
+	made   atomic.Int64
+}
+
+// A creator makes a database with a name on the server at a URL.
+type creator func(ctx context.Context, admin, name string) (url string, drop func() error, err error)
+
+// ErrNotInstalled says that no server of the kind is installed.
+var ErrNotInstalled = errors.New("it is not installed")
+
+// StartPostgres starts a PostgreSQL, or uses the one at $SENTINEL_TEST_POSTGRES_URL. Stop
+// it when done; it ends with the process in any case, on Linux.
+func StartPostgres() (*Server, error) { return postgres.open() }
+
+// StartMariaDB is StartPostgres for MariaDB and $SENTINEL_TEST_MYSQL_URL.
+func StartMariaDB() (*Server, error) { return mariaDB.open() }
+
+// NewDatabase makes an empty database and returns its URL, which is a superuser's. The
+// database stays until the server stops.
+func (s *Server) NewDatabase(ctx context.Context) (string, error) {
+	url, _, err := s.newDatabase(ctx)
+	return url, err
+}
+
+func (s *Server) newDatabase(ctx context.Context) (url string, drop func() error, err error) {
+	name := fmt.Sprintf("sentinel_%d_%d_%d", os.Getpid(), time.Now().UnixMilli(), s.made.Add(1))
+	url, drop, err = s.create(ctx, s.url, name)
+	if err != nil {
+		return "", nil, fmt.Errorf("create a database: %w", err)
+	}
+	return url, drop, nil
+}
+
+// Stop ends the server and removes its data, if it was started here.
+func (s *Server) Stop() {
+	if s.stop != nil {
+		s.stop()
+	}
 }
 
 // An engine starts a server for the first test that asks and stops it after the last.
 type engine struct {
 	name, env string
-	start     func() (*server, error)
-	create    func(admin, name string) (url string, drop func() error, err error)
+	start     func() (*Server, error)
+	create    creator
 
 	mu      sync.Mutex
 	users   int
-	made    int
-	running *server
+	running *Server
 	failure error
 }
 
-var errNotInstalled = errors.New("it is not installed")
+// open starts a server, or names the one that the environment does.
+func (e *engine) open() (*Server, error) {
+	s := &Server{url: os.Getenv(e.env)}
+	if s.url == "" {
+		var err error
+		if s, err = e.start(); err != nil {
+			return nil, fmt.Errorf("start %s: %w", e.name, err)
+		}
+	}
+	s.create = e.create
+	return s, nil
+}
 
 // The servers of this process. They are shared by tests that know nothing of each other,
 // so that nothing but the package can hold them.
@@ -91,14 +143,9 @@ func Main(m *testing.M) int {
 
 func (e *engine) database(t testing.TB) string {
 	t.Helper()
-	s := e.acquire(t)
-	e.mu.Lock()
-	e.made++
-	name := fmt.Sprintf("sentinel_%d_%d", os.Getpid(), e.made)
-	e.mu.Unlock()
-	url, drop, err := e.create(s.url, name)
+	url, drop, err := e.acquire(t).newDatabase(t.Context())
 	if err != nil {
-		t.Fatalf("create a database on %s: %v", e.name, err)
+		t.Fatalf("%s: %v", e.name, err)
 	}
 	t.Cleanup(func() {
 		if err := drop(); err != nil {
@@ -122,32 +169,28 @@ func (e *engine) certificate(t testing.TB) string {
 }
 
 // acquire returns the running server and keeps it running until the test ends.
-func (e *engine) acquire(t testing.TB) *server {
+func (e *engine) acquire(t testing.TB) *Server {
 	t.Helper()
 	e.retain()
 	t.Cleanup(e.release)
 	s, err := e.get()
 	switch {
-	case errors.Is(err, errNotInstalled) && os.Getenv("CI") != "true":
-		t.Skipf("SKIPPED, NOT TESTED: no %s: %v; install it, or set $%s", e.name, err, e.env)
+	case errors.Is(err, ErrNotInstalled) && os.Getenv("CI") != "true":
+		t.Skipf("SKIPPED, NOT TESTED: %v; install it, or set $%s", err, e.env)
 	case err != nil:
-		t.Fatalf("start %s: %v (install it, or set $%s)", e.name, err, e.env)
+		t.Fatalf("%v (the server is installed here, or named by $%s)", err, e.env)
 	}
 	return s
 }
 
 // get starts the server unless it runs. A failure is remembered: it would come again.
-func (e *engine) get() (*server, error) {
+func (e *engine) get() (*Server, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.running != nil || e.failure != nil {
 		return e.running, e.failure
 	}
-	if url := os.Getenv(e.env); url != "" {
-		e.running = &server{url: url, stop: func() {}}
-		return e.running, nil
-	}
-	e.running, e.failure = e.start()
+	e.running, e.failure = e.open()
 	return e.running, e.failure
 }
 
@@ -161,7 +204,7 @@ func (e *engine) release() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.users--; e.users == 0 && e.running != nil {
-		e.running.stop()
+		e.running.Stop()
 		e.running = nil
 	}
 }

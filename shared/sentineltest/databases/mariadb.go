@@ -1,7 +1,9 @@
 package databases
 
 import (
+	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -14,7 +16,7 @@ import (
 	"github.com/go-sql-driver/mysql"
 )
 
-func startMariaDB() (*server, error) {
+func startMariaDB() (*Server, error) {
 	programs, err := findMariaDB()
 	if err != nil {
 		return nil, err
@@ -29,7 +31,7 @@ func startMariaDB() (*server, error) {
 	}
 	s, err := programs.serve(dir, as)
 	if err != nil {
-		return nil, fmt.Errorf("%w (folder removed: %v)", err, os.RemoveAll(dir) == nil)
+		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	return s, nil
 }
@@ -44,7 +46,7 @@ func findMariaDB() (mariaDBPrograms, error) {
 		install: lookFor("mariadb-install-db", "mysql_install_db"),
 	}
 	if out.server == "" {
-		return out, errNotInstalled
+		return out, ErrNotInstalled
 	}
 	return out, nil
 }
@@ -61,7 +63,7 @@ func lookFor(names ...string) string {
 	return ""
 }
 
-func (m mariaDBPrograms) serve(dir string, as *account) (*server, error) {
+func (m mariaDBPrograms) serve(dir string, as *account) (*Server, error) {
 	cert, key, pem, err := writeCertificate(dir)
 	if err != nil {
 		return nil, err
@@ -74,12 +76,12 @@ func (m mariaDBPrograms) serve(dir string, as *account) (*server, error) {
 	if err := as.own(dir); err != nil {
 		return nil, err
 	}
-	if err := m.initialize(as, data); err != nil {
+	if err := m.initialize(dir, as, data); err != nil {
 		return nil, err
 	}
 	var p *process
 	port, err := withPort(func(port int) error {
-		p, err = run(as, syscall.SIGKILL, "ready for connections", m.server, "--no-defaults", "--datadir="+data, "--port="+strconv.Itoa(port),
+		p, err = run(dir, as, syscall.SIGKILL, "ready for connections", m.server, "--no-defaults", "--datadir="+data, "--port="+strconv.Itoa(port),
 			"--bind-address=127.0.0.1", "--socket="+filepath.Join(dir, "s"), "--pid-file="+filepath.Join(dir, "pid"), "--init-file="+first,
 			"--skip-name-resolve", "--skip-log-bin", "--max-connections=200", "--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=64M",
 			"--ssl-cert="+cert, "--ssl-key="+key, "--ssl-ca="+cert)
@@ -89,21 +91,21 @@ func (m mariaDBPrograms) serve(dir string, as *account) (*server, error) {
 		return nil, err
 	}
 	address := url.URL{Scheme: "mysql", User: url.UserPassword("sentinel", password), Host: fmt.Sprintf("127.0.0.1:%d", port), Path: "/mysql"}
-	return &server{url: address.String(), cert: pem, stop: func() {
+	return &Server{url: address.String(), cert: pem, stop: func() {
 		p.stop(syscall.SIGKILL) // the data goes, so that nothing need be written out
 		_ = os.RemoveAll(dir)
 	}}, nil
 }
 
 // initialize makes the first files of a server.
-func (m mariaDBPrograms) initialize(as *account, data string) error {
+func (m mariaDBPrograms) initialize(dir string, as *account, data string) error {
 	if m.install == "" {
-		return complete(as, m.server, "--no-defaults", "--initialize-insecure", "--datadir="+data)
+		return complete(dir, as, m.server, "--no-defaults", "--initialize-insecure", "--datadir="+data)
 	}
-	return complete(as, m.install, "--no-defaults", "--datadir="+data, "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve")
+	return complete(dir, as, m.install, "--no-defaults", "--datadir="+data, "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve")
 }
 
-func createMariaDB(admin, name string) (string, func() error, error) {
+func createMariaDB(ctx context.Context, admin, name string) (string, func() error, error) {
 	u, err := url.Parse(admin)
 	if err != nil {
 		return "", nil, fmt.Errorf("read URL: %w", err)
@@ -117,12 +119,12 @@ func createMariaDB(admin, name string) (string, func() error, error) {
 		return "", nil, err
 	}
 	db := sql.OpenDB(connector)
-	if _, err := db.Exec("CREATE DATABASE " + name + " CHARACTER SET utf8mb4"); err != nil {
-		return "", nil, fmt.Errorf("%w (closed: %v)", err, db.Close() == nil)
+	if _, err := db.ExecContext(ctx, "CREATE DATABASE "+name+" CHARACTER SET utf8mb4"); err != nil {
+		return "", nil, errors.Join(err, db.Close())
 	}
 	u.Path = "/" + name
 	return u.String(), func() error {
-		_, err := db.Exec("DROP DATABASE " + name)
+		_, err := db.ExecContext(context.WithoutCancel(ctx), "DROP DATABASE "+name)
 		if closed := db.Close(); err == nil {
 			err = closed
 		}

@@ -1,7 +1,9 @@
 package databases
 
 import (
+	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -13,7 +15,7 @@ import (
 	_ "github.com/lib/pq" // the driver that the product uses
 )
 
-func startPostgres() (*server, error) {
+func startPostgres() (*Server, error) {
 	bin, err := postgresFolder()
 	if err != nil {
 		return nil, err
@@ -28,7 +30,7 @@ func startPostgres() (*server, error) {
 	}
 	s, err := postgresIn(dir, bin, as)
 	if err != nil {
-		return nil, fmt.Errorf("%w (folder removed: %v)", err, os.RemoveAll(dir) == nil)
+		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	return s, nil
 }
@@ -53,10 +55,10 @@ func postgresFolder() (string, error) {
 	if path, err := exec.LookPath("initdb"); err == nil {
 		return filepath.Dir(path), nil
 	}
-	return "", errNotInstalled
+	return "", ErrNotInstalled
 }
 
-func postgresIn(dir, bin string, as *account) (*server, error) {
+func postgresIn(dir, bin string, as *account) (*Server, error) {
 	cert, key, pem, err := writeCertificate(dir)
 	if err != nil {
 		return nil, err
@@ -68,13 +70,13 @@ func postgresIn(dir, bin string, as *account) (*server, error) {
 	if err := as.own(dir); err != nil {
 		return nil, err
 	}
-	if err := complete(as, filepath.Join(bin, "initdb"), "-D", data, "-U", "postgres", "-A", "scram-sha-256", "--pwfile", pwfile,
+	if err := complete(dir, as, filepath.Join(bin, "initdb"), "-D", data, "-U", "postgres", "-A", "scram-sha-256", "--pwfile", pwfile,
 		"-E", "UTF8", "--no-locale", "--no-sync"); err != nil {
 		return nil, err
 	}
 	var p *process
 	port, err := withPort(func(port int) error {
-		p, err = run(as, syscall.SIGQUIT, "ready to accept connections", filepath.Join(bin, "postgres"), "-D", data, "-p", strconv.Itoa(port), "-F",
+		p, err = run(dir, as, syscall.SIGQUIT, "ready to accept connections", filepath.Join(bin, "postgres"), "-D", data, "-p", strconv.Itoa(port), "-F",
 			"-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "max_connections=200",
 			"-c", "synchronous_commit=off", "-c", "full_page_writes=off",
 			"-c", "ssl=on", "-c", "ssl_cert_file="+cert, "-c", "ssl_key_file="+key)
@@ -84,13 +86,13 @@ func postgresIn(dir, bin string, as *account) (*server, error) {
 		return nil, err
 	}
 	address := url.URL{Scheme: "postgresql", User: url.UserPassword("postgres", password), Host: fmt.Sprintf("127.0.0.1:%d", port), Path: "/postgres", RawQuery: "sslmode=disable"}
-	return &server{url: address.String(), cert: pem, stop: func() {
+	return &Server{url: address.String(), cert: pem, stop: func() {
 		p.stop(syscall.SIGQUIT) // the data goes, so that nothing need be written out
 		_ = os.RemoveAll(dir)
 	}}, nil
 }
 
-func createPostgres(admin, name string) (string, func() error, error) {
+func createPostgres(ctx context.Context, admin, name string) (string, func() error, error) {
 	u, err := url.Parse(admin)
 	if err != nil {
 		return "", nil, fmt.Errorf("read URL: %w", err)
@@ -99,12 +101,12 @@ func createPostgres(admin, name string) (string, func() error, error) {
 	if err != nil {
 		return "", nil, err
 	}
-	if _, err := db.Exec("CREATE DATABASE " + name); err != nil {
-		return "", nil, fmt.Errorf("%w (closed: %v)", err, db.Close() == nil)
+	if _, err := db.ExecContext(ctx, "CREATE DATABASE "+name); err != nil {
+		return "", nil, errors.Join(err, db.Close())
 	}
 	u.Path = "/" + name
 	return u.String(), func() error {
-		_, err := db.Exec("DROP DATABASE " + name + " WITH (FORCE)")
+		_, err := db.ExecContext(context.WithoutCancel(ctx), "DROP DATABASE "+name+" WITH (FORCE)")
 		if closed := db.Close(); err == nil {
 			err = closed
 		}

@@ -2,9 +2,11 @@ package databases
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"os/exec"
 	"runtime"
 	"sync"
@@ -22,12 +24,11 @@ type process struct {
 	exited chan struct{}
 }
 
-// run starts a program of a server as the account and returns when its log says `ready`.
-func run(as *account, end syscall.Signal, ready, program string, args ...string) (*process, error) {
-	p := &process{cmd: exec.Command(program, args...), log: &journal{want: ready, seen: make(chan struct{})}, exited: make(chan struct{})}
+// run starts a server in its folder and returns when its log says `ready`.
+func run(dir string, as *account, end syscall.Signal, ready, program string, args ...string) (*process, error) {
+	p := &process{cmd: exec.CommandContext(context.Background(), program, args...), log: &journal{want: ready, seen: make(chan struct{})}, exited: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
-	p.cmd.Dir = "/"
-	p.cmd.SysProcAttr = attributes(as, end)
+	settle(p.cmd, dir, as, end)
 	started := make(chan error, 1)
 	go func() {
 		// The kernel ends the server when the thread that started it ends. Locked, the
@@ -71,11 +72,17 @@ func (p *process) stop(by syscall.Signal) {
 	<-p.exited
 }
 
+// settle makes a program work in a folder as the account.
+func settle(cmd *exec.Cmd, dir string, as *account, end syscall.Signal) {
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "TMPDIR="+dir)
+	cmd.SysProcAttr = attributes(as, end)
+}
+
 // complete runs a program of a server to its end.
-func complete(as *account, program string, args ...string) error {
-	cmd := exec.Command(program, args...)
-	cmd.Dir = "/"
-	cmd.SysProcAttr = attributes(as, syscall.SIGKILL)
+func complete(dir string, as *account, program string, args ...string) error {
+	cmd := exec.CommandContext(context.Background(), program, args...)
+	settle(cmd, dir, as, syscall.SIGKILL)
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -119,7 +126,7 @@ func (j *journal) String() string {
 
 // freePort finds a port that nobody uses.
 func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		return 0, fmt.Errorf("find a free port: %w", err)
 	}

@@ -84,7 +84,7 @@ func Start(opts Options) (*Server, error) {
 	if err := s.configure(); err != nil {
 		return nil, err
 	}
-	plain, err := net.Listen("tcp", opts.Addr)
+	plain, err := new(net.ListenConfig).Listen(context.Background(), "tcp", opts.Addr)
 	if err != nil {
 		return nil, fmt.Errorf("start mail server: %w", err)
 	}

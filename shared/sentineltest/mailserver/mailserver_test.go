@@ -28,7 +28,7 @@ func start(t *testing.T, opts mailserver.Options) *mailserver.Server {
 	return s
 }
 
-// dial connects with the standard library's client; a deadline bounds the dialogue.
+// dial connects with the standard library's client; a deadline bounds the conversation.
 func dial(t *testing.T, s *mailserver.Server, implicit bool) (*smtp.Client, error) {
 	t.Helper()
 	conn, err := net.Dial("tcp", s.Addr())

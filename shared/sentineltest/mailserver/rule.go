@@ -10,7 +10,7 @@ import (
 	"github.com/emersion/go-smtp"
 )
 
-// Stage is a point of the SMTP dialogue.
+// Stage is a point of the SMTP conversation.
 type Stage int
 
 // The stages, in their order.
@@ -123,7 +123,7 @@ func (s *Server) do(do Action, conn net.Conn) error {
 	return &smtp.SMTPError{Code: 421, Message: "dropped"} // nobody is left to read it
 }
 
-// gate is a listener that plays the rules of AtConnect before the dialogue begins.
+// gate is a listener that plays the rules of AtConnect before the conversation begins.
 type gate struct {
 	net.Listener
 	server *Server

@@ -9,7 +9,7 @@ import (
 	"github.com/emersion/go-smtp"
 )
 
-// session is one client's dialogue; the SMTP library calls it in order.
+// session is one client's conversation; the SMTP library calls it in order.
 type session struct {
 	server *Server
 	conn   net.Conn
