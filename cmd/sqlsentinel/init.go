@@ -57,7 +57,7 @@ func (a *app) writeStarter(ctx context.Context, dir string) error {
 	if _, err := os.Lstat(filepath.Join(dir, defaultConfig)); err == nil {
 		return &failure{exitFailed, fmt.Errorf("%s is there already, and nothing is overwritten; choose another folder: sqlsentinel init DIR", filepath.Join(dir, defaultConfig))}
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // a folder of the user's own, as mkdir makes it
 		return fmt.Errorf("make the folder: %w", err)
 	}
 	out := initJSON{Dir: dir, Written: []string{}, Kept: []string{}}
@@ -130,7 +130,7 @@ func (a *app) starterFiles() []starterFile {
 
 // writeNew writes a file that does not exist yet.
 func writeNew(path string, text []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644) //nolint:gosec // to be edited and shared; it holds no secret
 	if err != nil {
 		return err
 	}

@@ -20,7 +20,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	os.Exit(testscript.RunMain(m, map[string]func() int{"sqlsentinel": program}))
+	testscript.Main(m, map[string]func(){"sqlsentinel": main})
 }
 
 // TestScripts plays testdata/script: the real program on real databases, a real receiver
@@ -155,7 +155,7 @@ func scriptSQLite(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 // scriptJSON holds a value of stdout's JSON against a text: json runs.0.status ALERT. Of
-// a list or an object `#` is the length, and `!json PATH VALUE` that it differs. The value
+// a list or an object `len` is the length, `keys` the names, and `!json PATH VALUE` that it differs. The value
 // itself is compared as JSON, a string without quotes.
 func scriptJSON(ts *testscript.TestScript, neg bool, args []string) {
 	decoder := json.NewDecoder(strings.NewReader(ts.ReadFile("stdout")))
@@ -178,7 +178,7 @@ func lookUp(value any, path string) (string, error) {
 		case map[string]any:
 			inner, known := v[step]
 			switch {
-			case step == "#":
+			case step == "len":
 				inner = len(v)
 			case step == "keys":
 				var keys []string
@@ -192,7 +192,7 @@ func lookUp(value any, path string) (string, error) {
 			}
 			value = inner
 		case []any:
-			if step == "#" {
+			if step == "len" {
 				value = len(v)
 				continue
 			}

@@ -129,9 +129,17 @@ const (
 	pause   = 4 * time.Millisecond
 )
 
+// A change that follows a transaction within recent waits up to linger for company: when
+// many runs end one by one, they share a transaction and its fsync all the same. One that
+// comes after a pause waits for nobody.
+const (
+	recent = 8 * time.Millisecond
+	linger = 4 * time.Millisecond
+)
+
 func (w *writer) run() {
 	defer close(w.stopped)
-	since := time.Now()
+	since, last := time.Now(), time.Time{}
 	for {
 		var batch []*change
 		select {
@@ -151,8 +159,29 @@ func (w *writer) run() {
 			time.Sleep(pause)
 			since = time.Now()
 		}
+		if time.Since(last) < recent {
+			batch = w.company(batch)
+		}
 		w.write(w.more(batch))
+		last = time.Now()
 	}
+}
+
+// company waits a little for more changes.
+func (w *writer) company(batch []*change) []*change {
+	enough := time.NewTimer(linger)
+	defer enough.Stop()
+	for len(batch) < maxBatch {
+		select {
+		case c := <-w.changes:
+			batch = append(batch, c)
+		case <-w.closing:
+			return batch
+		case <-enough.C:
+			return batch
+		}
+	}
+	return batch
 }
 
 // wait returns the next change, or none when the writer is closing and nothing is left.

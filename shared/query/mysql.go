@@ -3,6 +3,7 @@ package query
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"net/url"
@@ -21,9 +22,8 @@ import (
 // allows no other, and is killed from a second connection at the deadline, for the driver
 // itself only drops the socket.
 type mysqlDialect struct {
-	config   *mysql.Config
-	sessions sync.Map // connection → its id on the server
-	selects  sync.Map // queries known to be a SELECT
+	config  *mysql.Config
+	selects sync.Map // queries known to be a SELECT
 }
 
 func (d *mysqlDialect) open(text, _ string) (*sql.DB, error) {
@@ -55,7 +55,7 @@ func (d *mysqlDialect) open(text, _ string) (*sql.DB, error) {
 		return nil, err
 	}
 	d.config = config
-	return sql.OpenDB(connector), nil
+	return sql.OpenDB(&mysqlConnector{connector}), nil
 }
 
 // silent drops what the driver would log; its errors say it too.
@@ -63,29 +63,74 @@ type silent struct{}
 
 func (silent) Print(...any) {}
 
-// session tells which session a connection is, and forbids it to write when it is new.
-func (d *mysqlDialect) session(ctx context.Context, conn *sql.Conn) (id int64, err error) {
-	var key any
-	if err := conn.Raw(func(c any) error { key = c; return nil }); err != nil {
-		return 0, &connectError{err}
+// mysqlConnector opens sessions that cannot write.
+type mysqlConnector struct{ driver.Connector }
+
+// mysqlConn is all that database/sql may want of a connection.
+type mysqlConn interface {
+	driver.Conn
+	driver.ConnBeginTx
+	driver.ConnPrepareContext
+	driver.ExecerContext
+	driver.QueryerContext
+	driver.NamedValueChecker
+	driver.Pinger
+	driver.SessionResetter
+	driver.Validator
+}
+
+// mysqlSession is a connection and its id on the server, to be killed by.
+type mysqlSession struct {
+	mysqlConn
+	id int64
+}
+
+// Connect implements driver.Connector.
+func (c *mysqlConnector) Connect(ctx context.Context) (driver.Conn, error) {
+	opened, err := c.Connector.Connect(ctx)
+	if err != nil {
+		return nil, err
 	}
-	if known, ok := d.sessions.Load(key); ok {
-		return known.(int64), nil //nolint:forcetypeassert // only ids are stored
+	conn, ok := opened.(mysqlConn)
+	if !ok {
+		return nil, errors.Join(errors.New("the MySQL driver's connections lack what is needed"), opened.Close())
 	}
-	if err := conn.QueryRowContext(ctx, "SELECT CONNECTION_ID()").Scan(&id); err != nil {
-		return 0, &connectError{err}
+	session := &mysqlSession{mysqlConn: conn}
+	if err := session.prepare(ctx); err != nil {
+		return nil, errors.Join(err, conn.Close())
 	}
-	if _, err := conn.ExecContext(ctx, "SET SESSION TRANSACTION READ ONLY"); err != nil {
-		return 0, err
+	return session, nil
+}
+
+// prepare asks for the id and forbids the session to write.
+func (s *mysqlSession) prepare(ctx context.Context) error {
+	rows, err := s.QueryContext(ctx, "SELECT CONNECTION_ID()", nil)
+	if err != nil {
+		return err
 	}
-	d.sessions.Store(key, id)
-	return id, nil
+	cell := make([]driver.Value, 1)
+	if err := errors.Join(rows.Next(cell), rows.Close()); err != nil {
+		return err
+	}
+	switch v := cell[0].(type) {
+	case int64:
+		s.id = v
+	case []byte:
+		s.id, err = strconv.ParseInt(string(v), 10, 64)
+	default:
+		err = fmt.Errorf("the server's connection id is a %T", v)
+	}
+	if err != nil {
+		return err
+	}
+	_, err = s.ExecContext(ctx, "SET SESSION TRANSACTION READ ONLY", nil)
+	return err
 }
 
 func (d *mysqlDialect) query(ctx context.Context, conn *sql.Conn, text string, _ int, read func(*sql.Rows) error) error {
-	id, err := d.session(ctx, conn)
-	if err != nil {
-		return err
+	var id int64
+	if err := conn.Raw(func(c any) error { id = c.(*mysqlSession).id; return nil }); err != nil { //nolint:forcetypeassert // the connector made it
+		return &connectError{err}
 	}
 	if _, err := conn.ExecContext(ctx, "START TRANSACTION READ ONLY"); err != nil {
 		return err
@@ -93,12 +138,12 @@ func (d *mysqlDialect) query(ctx context.Context, conn *sql.Conn, text string, _
 	// The driver must not drop the socket before the query is killed on the server.
 	working, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	killed := context.AfterFunc(ctx, func() {
+	notKilled := context.AfterFunc(ctx, func() {
 		d.kill(id)
 		stop()
 	})
-	defer killed()
-	err = d.statement(working, conn, text, read)
+	defer notKilled()
+	err := d.statement(working, conn, text, read)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -108,8 +153,11 @@ func (d *mysqlDialect) query(ctx context.Context, conn *sql.Conn, text string, _
 		}
 		return err
 	}
-	if _, err := conn.ExecContext(ctx, "ROLLBACK"); err != nil {
+	if _, err := conn.ExecContext(working, "ROLLBACK"); err != nil {
 		return err
+	}
+	if !notKilled() {
+		return ctx.Err() // too late for this query, but it would hit the next one
 	}
 	if sticky(text) {
 		return errSticky
@@ -125,7 +173,7 @@ func (d *mysqlDialect) statement(ctx context.Context, conn *sql.Conn, text strin
 	if err != nil {
 		return err
 	}
-	rows, err := stmt.QueryContext(ctx)
+	rows, err := stmt.QueryContext(ctx) //nolint:rowserrcheck // read returns it
 	if err != nil {
 		return errors.Join(err, stmt.Close())
 	}
@@ -156,8 +204,12 @@ func (d *mysqlDialect) onlySelects(ctx context.Context, conn *sql.Conn, text str
 		return nil
 	}
 	err := d.probe(ctx, conn, strings.TrimRight(text, "; \t\r\n"))
-	if end := strings.LastIndexByte(text, ';'); err != nil && end >= 0 && d.empty(ctx, conn, text[end+1:]) {
-		err = d.probe(ctx, conn, text[:end])
+	for end, tries := strings.LastIndexByte(text, ';'), 0; err != nil && end >= 0 && tries < 10; tries++ {
+		if d.empty(ctx, conn, text[end+1:]) {
+			err = d.probe(ctx, conn, text[:end])
+			break
+		}
+		end = strings.LastIndexByte(text[:end], ';')
 	}
 	if err == nil {
 		d.selects.Store(text, true)
@@ -175,7 +227,7 @@ func (d *mysqlDialect) onlySelects(ctx context.Context, conn *sql.Conn, text str
 }
 
 func (d *mysqlDialect) probe(ctx context.Context, conn *sql.Conn, text string) error {
-	stmt, err := conn.PrepareContext(ctx, "SELECT EXISTS (\n"+text+"\n)")
+	stmt, err := conn.PrepareContext(ctx, "SELECT EXISTS (\n"+text+"\n)") //nolint:gosec // compiled only, never run
 	if err != nil {
 		return err
 	}
@@ -205,9 +257,9 @@ func (*mysqlDialect) value(column *sql.ColumnType, cell any) alert.Value {
 	case uint64:
 		return alert.NumberValue(strconv.FormatUint(v, 10))
 	case float32:
-		return alert.NumberValue(strconv.FormatFloat(float64(v), 'g', -1, 32))
+		return floatValue(float64(v), 32)
 	case float64:
-		return alert.FloatValue(v)
+		return floatValue(v, 64)
 	case time.Time:
 		return alert.TimeValue(v)
 	case string:
@@ -236,7 +288,26 @@ func mysqlText(kind string, text []byte) alert.Value {
 	return alert.TextValue(string(text))
 }
 
-func (*mysqlDialect) explain(err error, _ string) alert.Failure {
+// second tells whether the server stumbled over what follows a semicolon. It words a
+// failure only: by then the server has refused the statement.
+func second(message, query string) bool {
+	_, near, found := strings.Cut(message, " near '")
+	end := strings.LastIndex(near, "' at line ")
+	if !found || end <= 0 {
+		return false
+	}
+	for before := query; ; {
+		at := strings.LastIndex(before, near[:end])
+		if at < 0 {
+			return false
+		}
+		if before = before[:at]; strings.HasSuffix(strings.TrimRight(before, " \t\r\n"), ";") {
+			return true
+		}
+	}
+}
+
+func (*mysqlDialect) explain(err error, query string) alert.Failure {
 	var failed *mysql.MySQLError
 	if !errors.As(err, &failed) {
 		return alert.Failure{Code: alert.ErrorQuery, Message: "the query failed: " + err.Error()}
@@ -249,6 +320,9 @@ func (*mysqlDialect) explain(err error, _ string) alert.Failure {
 	case 1317, 1969, 3024:
 		return alert.Failure{Code: alert.ErrorTimeout, Message: "the query was cancelled on the server: " + failed.Message}
 	case 1064:
+		if second(failed.Message, query) {
+			return alert.Failure{Code: alert.ErrorStatements, Message: "the query has more than one statement; an alert is one SELECT: " + failed.Message}
+		}
 		return alert.Failure{Code: alert.ErrorQuery, Message: "the database cannot read the query (one SELECT is allowed): " + failed.Message}
 	}
 	return alert.Failure{Code: alert.ErrorQuery, Message: fmt.Sprintf("the database refuses the query: %s (error %d)", failed.Message, failed.Number)}

@@ -98,7 +98,7 @@ func (*postgresDialect) value(column *sql.ColumnType, cell any) alert.Value {
 	case int64:
 		return alert.IntValue(v)
 	case float64:
-		return alert.FloatValue(v)
+		return floatValue(v, 64)
 	case time.Time:
 		return postgresTime(kind, v)
 	case string:

@@ -9,6 +9,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -88,7 +89,7 @@ func (r *Runner) pool(name string) (*pool, error) {
 		return nil, err
 	}
 	r.Secrets.HideURL(url)
-	key := d.Dir + "\x00" + url
+	key := address(d, url)
 	p, ok := r.pools[key]
 	if !ok {
 		kind, plain, err := parse(url)
@@ -99,10 +100,7 @@ func (r *Runner) pool(name string) (*pool, error) {
 		if err != nil {
 			return nil, fmt.Errorf("the database URL cannot be used: %w", err)
 		}
-		limit := d.MaxConnections
-		if limit == 0 {
-			limit = alert.DefaultMaxConnections
-		}
+		limit := r.connections(key)
 		p = &pool{db: db, dialect: kind, slots: make(chan struct{}, limit)}
 		db.SetMaxOpenConns(limit)
 		db.SetMaxIdleConns(limit)
@@ -111,6 +109,27 @@ func (r *Runner) pool(name string) (*pool, error) {
 	}
 	r.named[name] = p
 	return p, nil
+}
+
+// address is equal for equal databases.
+func address(d alert.Database, url string) string { return d.Dir + "\x00" + url }
+
+// connections is the smallest limit of the databases at one address.
+func (r *Runner) connections(key string) int {
+	least := 0
+	for _, d := range r.Databases {
+		if url, err := r.Secrets.Expand(d.URL); err != nil || address(d, url) != key {
+			continue
+		}
+		limit := d.MaxConnections
+		if limit == 0 {
+			limit = alert.DefaultMaxConnections
+		}
+		if least == 0 || limit < least {
+			least = limit
+		}
+	}
+	return least
 }
 
 // Query runs an alert's query within its deadline. What goes wrong is in the result.
@@ -151,19 +170,28 @@ func (r *Runner) within(ctx context.Context, p *pool, a alert.Alert) alert.Resul
 	}
 	limited, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
+	if strings.IndexByte(a.Query, 0) >= 0 {
+		return alert.Fail(alert.ErrorQuery, "the query holds a NUL character, which no database takes; it was not sent")
+	}
 	table, err := r.read(limited, p, a.Query)
 	if err != nil && stale(err) && limited.Err() == nil {
+		p.forget()
 		table, err = r.read(limited, p, a.Query) // the server was restarted since the last run
 	}
 	switch {
 	case err == nil:
-		return alert.Read(*table, a.Key)
+		result := alert.Read(*table, a.Key)
+		cutContext(&result, r.MaxContextBytes)
+		return result
 	case ctx.Err() != nil:
 		return interrupted()
 	case limited.Err() != nil:
 		return timedOut(err, timeout)
 	}
 	failure := p.failure(err, a.Query)
+	if at, _ := limited.Deadline(); failure.Code == alert.ErrorTimeout && time.Until(at) < 100*time.Millisecond {
+		return timedOut(err, timeout) // the server's own clock was first
+	}
 	return alert.Result{Failure: &failure, Table: table}
 }
 
@@ -191,6 +219,12 @@ func (p *pool) failure(err error, query string) alert.Failure {
 		return alert.Failure{Code: alert.ErrorUnreachable, Unreachable: true, Message: "the connection to the database was lost: " + err.Error()}
 	}
 	return p.dialect.explain(err, query)
+}
+
+// forget closes the connections that are not in use: where one is dead, most are.
+func (p *pool) forget() {
+	p.db.SetMaxIdleConns(0)
+	p.db.SetMaxIdleConns(cap(p.slots))
 }
 
 // connectError is a failure to get a session.

@@ -3,6 +3,7 @@ package query
 import (
 	"database/sql"
 	"fmt"
+	"unicode/utf8"
 
 	"github.com/sqlsentinel/sqlsentinel/shared/alert"
 )
@@ -21,7 +22,7 @@ func (r *Runner) table(rows *sql.Rows, d dialect) (*alert.Table, error) {
 	for i := range cells {
 		into[i] = &cells[i]
 	}
-	size, cut := 0, 0
+	size := 0
 	for rows.Next() {
 		if len(t.Rows) == r.MaxRows {
 			return t, guarded(alert.ErrorRowCap, "the query returns more than %d rows; aggregate in SQL, or add a LIMIT", r.MaxRows)
@@ -30,42 +31,43 @@ func (r *Runner) table(rows *sql.Rows, d dialect) (*alert.Table, error) {
 			return t, fmt.Errorf("read a row: %w", err)
 		}
 		row := make([]alert.Value, len(cells))
-		kept := 0
 		for i, cell := range cells {
 			row[i] = d.value(types[i], cell)
-			n := len(row[i].String())
-			if kept+n > r.MaxContextBytes && contextColumn(t.Columns[i]) {
-				row[i] = clipped(row[i], max(r.MaxContextBytes-kept, 0))
-				cut++
-				n = len(row[i].String())
-			}
-			kept += n
+			size += len(row[i].String())
 		}
-		if size += kept; size > r.MaxBytes {
+		if size > r.MaxBytes {
 			return t, guarded(alert.ErrorSizeCap, "the result is larger than %d KiB; select fewer columns or rows", r.MaxBytes>>10)
 		}
 		t.Rows = append(t.Rows, row)
 	}
-	if cut > 0 {
-		t.Notes = append(t.Notes, fmt.Sprintf("%d values were cut: the context of a row is kept to %d KiB", cut, r.MaxContextBytes>>10))
-	}
 	return t, rows.Err()
 }
 
-// contextColumn tells whether a column may be cut: status may not.
-func contextColumn(name string) bool { return len(name) != len("status") || !equalFold(name, "status") }
-
-// clipped shortens a value, visibly.
-func clipped(v alert.Value, n int) alert.Value {
-	text := v.String()
-	if len(text) > n {
-		text = text[:n]
-		for len(text) > 0 && text[len(text)-1]&0xC0 == 0x80 {
-			text = text[:len(text)-1]
-		}
-		if len(text) > 0 && text[len(text)-1] >= 0xC0 {
-			text = text[:len(text)-1]
+// cutContext shortens the context of each row to limit bytes, visibly.
+func cutContext(result *alert.Result, limit int) {
+	cut := 0
+	for _, row := range result.Rows {
+		left := limit
+		for i, field := range row.Context {
+			text := field.Value.String()
+			if left -= len(field.Name) + len(text); left >= 0 {
+				continue
+			}
+			row.Context[i].Value = clipped(text, len(text)+left)
+			left = 0
+			cut++
 		}
 	}
-	return alert.TextValue(text + "… (cut)")
+	if cut > 0 {
+		result.Notes = append(result.Notes, fmt.Sprintf("%d values were cut: the context of a row is kept to %d KiB", cut, limit>>10))
+	}
+}
+
+// clipped is the beginning of a text, at most n bytes and whole characters.
+func clipped(text string, n int) alert.Value {
+	n = max(n, 0)
+	for n > 0 && !utf8.RuneStart(text[n]) {
+		n--
+	}
+	return alert.TextValue(text[:n] + "… (cut)")
 }

@@ -11,11 +11,10 @@ import (
 	"syscall"
 
 	"github.com/agnivade/levenshtein"
+	"github.com/go-sql-driver/mysql"
 
 	"github.com/sqlsentinel/sqlsentinel/shared/alert"
 )
-
-func equalFold(a, b string) bool { return strings.EqualFold(a, b) }
 
 // dialects by the scheme of a URL, as people know them from SQLAlchemy.
 func dialects() map[string]dialect {
@@ -82,6 +81,6 @@ func stale(err error) bool {
 // broken tells whether the connection broke.
 func broken(err error) bool {
 	var network net.Error
-	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
+	return errors.Is(err, mysql.ErrInvalidConn) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
 		errors.Is(err, net.ErrClosed) || errors.As(err, &network) && !network.Timeout()
 }

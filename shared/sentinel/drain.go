@@ -88,7 +88,7 @@ func (d *drainer) round(ctx context.Context, due []alert.Delivery) error {
 func (d *drainer) lane(ctx context.Context, deliveries []alert.Delivery) error {
 	for _, x := range deliveries {
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // Drain says why it ended
 		}
 		out, err := d.s.Deliver(ctx, Ref{ID: x.ID, Try: x.Try})
 		if err != nil {
