@@ -133,6 +133,10 @@ func (s *Secrets) Lookup(name string) (string, bool) {
 	return value, found
 }
 
+// Setting finds the value of a name that is no secret, such as a host or a port. It is not
+// hidden: a text such as "true" must stay readable.
+func (s *Secrets) Setting(name string) (string, bool) { return s.lookup(name) }
+
 // Expand resolves the references in text as the function Expand does, hides the values
 // and the secret parts of the result if it is a URL.
 func (s *Secrets) Expand(text string) (string, error) {

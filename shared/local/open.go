@@ -23,6 +23,9 @@ type Options struct {
 	ReadOnly bool
 	// BusyTimeout is how long a lock of another process is waited for; zero means 10 s.
 	BusyTimeout time.Duration
+	// Linger is how long a change waits for others if it follows one closely, so that many
+	// runs that end one by one share a transaction and its fsync. Zero: not at all.
+	Linger time.Duration
 	// Now is the clock that the age of what Preload read goes by; nil means time.Now.
 	Now func() time.Time
 }
@@ -118,7 +121,7 @@ func (s *Store) open(ctx context.Context, path string, o Options) error {
 	if err != nil {
 		return err
 	}
-	w := newWriter(db, o.BusyTimeout)
+	w := newWriter(db, o.BusyTimeout, o.Linger)
 	if err := w.prepare(ctx); err != nil {
 		return errors.Join(err, w.release())
 	}

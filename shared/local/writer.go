@@ -30,6 +30,7 @@ type writer struct {
 	conn    *sql.Conn
 	stmts   *statements
 	timeout time.Duration // how long a lock is waited for
+	linger  time.Duration // how long a change waits for company
 	changes chan *change
 	closing chan struct{}
 	stopped chan struct{}
@@ -57,9 +58,9 @@ type txn struct {
 	stmts *statements
 }
 
-func newWriter(db *sql.DB, timeout time.Duration) *writer {
+func newWriter(db *sql.DB, timeout, linger time.Duration) *writer {
 	return &writer{
-		db: db, timeout: timeout,
+		db: db, timeout: timeout, linger: linger,
 		changes: make(chan *change, maxBatch), closing: make(chan struct{}), stopped: make(chan struct{}),
 	}
 }
@@ -129,13 +130,9 @@ const (
 	pause   = 4 * time.Millisecond
 )
 
-// A change that follows a transaction within recent waits up to linger for company: when
-// many runs end one by one, they share a transaction and its fsync all the same. One that
-// comes after a pause waits for nobody.
-const (
-	recent = 8 * time.Millisecond
-	linger = 4 * time.Millisecond
-)
+// recent is how soon after a transaction a change must come to wait for company, in
+// lingers.
+const recent = 2
 
 func (w *writer) run() {
 	defer close(w.stopped)
@@ -159,7 +156,7 @@ func (w *writer) run() {
 			time.Sleep(pause)
 			since = time.Now()
 		}
-		if time.Since(last) < recent {
+		if w.linger > 0 && time.Since(last) < recent*w.linger {
 			batch = w.company(batch)
 		}
 		w.write(w.more(batch))
@@ -169,7 +166,7 @@ func (w *writer) run() {
 
 // company waits a little for more changes.
 func (w *writer) company(batch []*change) []*change {
-	enough := time.NewTimer(linger)
+	enough := time.NewTimer(w.linger)
 	defer enough.Stop()
 	for len(batch) < maxBatch {
 		select {

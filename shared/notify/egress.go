@@ -14,53 +14,70 @@ import (
 	"github.com/sqlsentinel/sqlsentinel/shared/alert"
 )
 
-// guard refuses connections to where no receiver can be, after redirects and name
-// resolution: link-local addresses, which hold the metadata services of clouds.
+// guard refuses connections to where no receiver can be, whatever name resolved to it:
+// link-local addresses, and those at which clouds hand out credentials.
 type guard struct {
 	dialer *net.Dialer
+	never  []netip.Prefix
 }
 
-// metadata are the addresses at which clouds hand out credentials; nothing allows them.
-func metadata() []netip.Prefix {
-	return []netip.Prefix{
-		netip.MustParsePrefix("169.254.0.0/16"), netip.MustParsePrefix("100.100.100.200/32"), netip.MustParsePrefix("192.0.0.192/32"),
-		netip.MustParsePrefix("fd00:ec2::/32"), netip.MustParsePrefix("fe80::/10"),
-	}
+// never are link-local and metadata addresses, also as IPv6 carries IPv4 (NAT64, 6to4).
+// Nothing allows them.
+func never() []netip.Prefix {
+	return prefixes(
+		"169.254.0.0/16", "fe80::/10", "64:ff9b::a9fe:0/112", "2002:a9fe::/32", // link-local; AWS, Azure, Google
+		"fd00:ec2::/32", "fd20:ce::254/128", // AWS and Google over IPv6
+		"100.100.100.200/32", "192.0.0.192/32", "168.63.129.16/32", // Alibaba, Oracle, Azure
+	)
 }
 
-func newGuard(secrets *alert.Secrets, denyLoopback bool) (*guard, error) {
-	allow4 := prefixes("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")
-	allow6 := prefixes("fc00::/7")
+// newGuard allows public and private networks, loopback unless denied, and the networks
+// that EGRESS_ALLOW names.
+func newGuard(env alert.Lookup, denyLoopback bool) (*guard, error) {
+	allow := prefixes("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
 	if !denyLoopback {
-		allow4, allow6 = append(allow4, prefixes("127.0.0.0/8")...), append(allow6, prefixes("::1/128")...)
+		allow = append(allow, prefixes("127.0.0.0/8", "::1/128")...)
 	}
-	for _, text := range strings.FieldsFunc(fromEnv(secrets.Lookup, "EGRESS_ALLOW"), func(r rune) bool { return r == ',' || r == ' ' }) {
-		prefix, err := netip.ParsePrefix(text)
-		if err != nil {
-			return nil, fmt.Errorf("EGRESS_ALLOW: %q is not a network such as 10.1.2.0/24", text)
-		}
-		if prefix.Addr().Is4() {
-			allow4 = append(allow4, prefix)
+	exceptions, err := parseNetworks(fromEnv(env, "EGRESS_ALLOW"))
+	if err != nil {
+		return nil, err
+	}
+	var allow4, allow6 []netip.Prefix
+	for _, p := range append(allow, exceptions...) {
+		if p.Addr().Is4() {
+			allow4 = append(allow4, p)
 		} else {
-			allow6 = append(allow6, prefix)
+			allow6 = append(allow6, p)
 		}
 	}
 	ranges := ssrf.New(ssrf.WithAnyPort(), ssrf.WithAllowedV4Prefixes(allow4...), ssrf.WithAllowedV6Prefixes(allow6...))
-	never := metadata()
-	control := func(network, address string, c syscall.RawConn) error {
-		if target, err := netip.ParseAddrPort(address); err == nil {
-			for _, p := range never {
-				if p.Contains(target.Addr().Unmap().WithZone("")) {
-					return &alert.SendError{Permanent: true, Message: fmt.Sprintf("%s is refused: link-local and metadata addresses are no receivers", target.Addr())}
-				}
-			}
+	g := &guard{never: never()}
+	g.dialer = &net.Dialer{KeepAlive: 30 * time.Second, Control: func(network, address string, c syscall.RawConn) error {
+		if target, err := netip.ParseAddrPort(address); err == nil && g.refuses(target.Addr()) {
+			return permanent("%s is refused: link-local and metadata addresses are no receivers", target.Addr())
 		}
-		if err := ranges.Safe(network, address, c); err != nil {
-			return &alert.SendError{Permanent: true, Message: fmt.Sprintf("%s is refused as a receiver; EGRESS_ALLOW names networks that are allowed", address)}
+		if ranges.Safe(network, address, c) != nil {
+			return permanent("%s is refused as a receiver; EGRESS_ALLOW names the networks that are allowed besides", address)
 		}
 		return nil
+	}}
+	return g, nil
+}
+
+// parseNetworks reads networks or single addresses, separated by commas or blanks.
+func parseNetworks(text string) ([]netip.Prefix, error) {
+	var out []netip.Prefix
+	for _, word := range strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' }) {
+		prefix, err := netip.ParsePrefix(word)
+		if addr, addrErr := netip.ParseAddr(word); addrErr == nil {
+			prefix, err = addr.Prefix(addr.BitLen())
+		}
+		if err != nil {
+			return nil, fmt.Errorf("EGRESS_ALLOW: %q is not a network such as 10.1.2.0/24", word)
+		}
+		out = append(out, prefix.Masked())
 	}
-	return &guard{dialer: &net.Dialer{Control: control, KeepAlive: 30 * time.Second}}, nil
+	return out, nil
 }
 
 func prefixes(texts ...string) []netip.Prefix {
@@ -69,6 +86,22 @@ func prefixes(texts ...string) []netip.Prefix {
 		out[i] = netip.MustParsePrefix(t)
 	}
 	return out
+}
+
+// refuses tells whether an address is never a receiver's.
+func (g *guard) refuses(a netip.Addr) bool {
+	for _, p := range g.never {
+		if p.Contains(a.Unmap().WithZone("")) {
+			return true
+		}
+	}
+	return false
+}
+
+// refusesHost tells the same of a host that is written as an address.
+func (g *guard) refusesHost(host string) bool {
+	a, err := netip.ParseAddr(host)
+	return err == nil && g.refuses(a)
 }
 
 // dial connects if the address may be a receiver's.

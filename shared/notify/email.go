@@ -3,13 +3,11 @@ package notify
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	netmail "net/mail"
-	"strconv"
 	"strings"
 	"time"
 
@@ -24,6 +22,7 @@ type email struct {
 	guard    *guard
 	hostname string
 	now      func() time.Time
+	roots    *x509.CertPool
 }
 
 // EmailSettings are the settings of an e-mail target. What is left out comes from the
@@ -32,294 +31,208 @@ type EmailSettings struct {
 	Recipients []string `json:"recipients,omitempty" doc:"Addresses, one message to all"`
 	Subject    string   `json:"subject,omitempty" doc:"{field} is filled in; default: what happened and the alert's name"`
 	From       string   `json:"from,omitempty" doc:"The sender; default: SMTP_FROM_ADDRESS"`
+	Provider   string   `json:"provider,omitempty" doc:"smtp; default: EMAIL_PROVIDER"`
 	Host       string   `json:"smtp_host,omitempty" doc:"The mail server; default: SMTP_HOST"`
 	Port       int      `json:"smtp_port,omitempty" doc:"Default: SMTP_PORT, else 587"`
-	Username   string   `json:"smtp_username,omitempty" doc:"Default: SMTP_USERNAME"`
-	Password   string   `json:"smtp_password,omitempty" doc:"Default: SMTP_PASSWORD"`
-	TLS        string   `json:"smtp_tls,omitempty" doc:"starttls (required), implicit or none; default by SMTP_USE_TLS"`
+	Username   string   `json:"smtp_username,omitempty" alias:"username" doc:"Default: SMTP_USERNAME"`
+	Password   string   `json:"smtp_password,omitempty" alias:"password" doc:"Default: SMTP_PASSWORD"`
+	TLS        string   `json:"smtp_tls,omitempty" alias:"tls" doc:"starttls (required), implicit or none; default by SMTP_USE_TLS"`
 }
 
-func (e *email) Name() string  { return "email" }
+// Name returns "email".
+func (e *email) Name() string { return "email" }
+
+// Settings returns a zero EmailSettings.
 func (e *email) Settings() any { return &EmailSettings{} }
 
+// Address is the list of recipients as written.
 func (e *email) Address(raw json.RawMessage) (identity, label string) {
-	s, _ := decode[EmailSettings](raw)
+	s, _ := decode[EmailSettings](raw) // settings that cannot be read have no address
 	list := strings.Join(s.Recipients, ", ")
 	return list, "email " + list
 }
 
-// server is where and as whom to send, resolved.
-type server struct {
-	host, username, password, from, tls string
-	port                                int
-}
-
-// server resolves settings over the SMTP_ variables.
-func (s EmailSettings) server(env alert.Lookup) (server, error) {
-	out := server{port: s.Port}
-	var err error
-	for _, x := range []struct {
-		into    *string
-		setting string
-		names   []string
-	}{
-		{&out.host, s.Host, []string{"SMTP_HOST"}},
-		{&out.username, s.Username, []string{"SMTP_USERNAME", "SMTP_USER"}},
-		{&out.password, s.Password, []string{"SMTP_PASSWORD"}},
-		{&out.from, s.From, []string{"SMTP_FROM_ADDRESS", "SMTP_FROM"}},
-		{&out.tls, s.TLS, []string{"SMTP_USE_TLS"}},
-	} {
-		if *x.into, err = alert.Expand(x.setting, env); err != nil {
-			return out, err
-		}
-		if *x.into == "" {
-			*x.into = fromEnv(env, x.names...)
-		}
-	}
-	if out.port == 0 {
-		out.port = 587
-		if text := fromEnv(env, "SMTP_PORT"); text != "" {
-			if out.port, err = strconv.Atoi(text); err != nil || out.port < 1 || out.port > 65535 {
-				return out, errors.New("SMTP_PORT is not a port number")
-			}
-		}
-	}
-	out.tls, err = tlsMode(out.tls, out.port)
-	if out.from == "" {
-		out.from = out.username
-	}
-	return out, err
-}
-
-func tlsMode(text string, port int) (string, error) {
-	switch strings.ToLower(text) {
-	case "":
-		if port == 465 {
-			return "implicit", nil
-		}
-		return "starttls", nil
-	case "true", "yes", "1", "starttls":
-		if port == 465 {
-			return "implicit", nil
-		}
-		return "starttls", nil
-	case "implicit", "ssl":
-		return "implicit", nil
-	case "false", "no", "0", "none":
-		return "none", nil
-	}
-	return "", errors.New("SMTP_USE_TLS must be true (STARTTLS), implicit or false")
-}
-
+// Check finds missing and malformed addresses, a subject that names an unknown field, and a
+// mail server that cannot be used.
 func (e *email) Check(raw json.RawMessage, env alert.Lookup) []alert.SettingProblem {
 	s, err := decode[EmailSettings](raw)
 	if err != nil {
 		return []alert.SettingProblem{problem("", "%s", err)}
 	}
 	var out []alert.SettingProblem
-	if provider := fromEnv(env, "EMAIL_PROVIDER"); provider != "" && provider != "smtp" {
-		out = append(out, problem("", "EMAIL_PROVIDER is %q; this build sends by smtp", provider))
-	}
 	if len(s.Recipients) == 0 {
 		out = append(out, problem("recipients", "is missing; list at least one address"))
 	}
-	for i, text := range s.Recipients {
-		out = append(out, checkMailbox(fmt.Sprintf("recipients[%d]", i), text, env)...)
+	seen := map[string]bool{}
+	for i, written := range s.Recipients {
+		path := fmt.Sprintf("recipients[%d]", i)
+		address, err := alert.Expand(written, env)
+		switch {
+		case err != nil:
+			out = append(out, problem(path, "%s", err))
+		case checkMailbox(address) != nil:
+			out = append(out, problem(path, "is no e-mail address"))
+		case seen[strings.ToLower(address)]:
+			out = append(out, problem(path, "stands in the list twice"))
+		}
+		seen[strings.ToLower(address)] = true
 	}
-	if err := checkText(protect(s.Subject)); err != nil {
-		out = append(out, problem("subject", "%s", err))
-	}
-	srv, err := s.server(env)
-	if err != nil {
-		return append(out, problem("", "%s", err))
-	}
-	if srv.host == "" {
-		out = append(out, problem("smtp_host", "is missing; write it here or set SMTP_HOST"))
-	}
-	if srv.from == "" {
-		out = append(out, problem("from", "is missing; write it here or set SMTP_FROM_ADDRESS"))
-	} else {
-		out = append(out, checkMailbox("from", srv.from, nil)...)
-	}
-	return out
+	out = append(out, checkTemplate("subject", s.Subject, env)...)
+	return append(out, s.checkServer(env, e.guard)...)
 }
 
-// checkMailbox checks an address; env nil: it is resolved already.
-func checkMailbox(path, text string, env alert.Lookup) []alert.SettingProblem {
-	if env != nil {
-		resolved, err := alert.Expand(text, env)
-		if err != nil {
-			return []alert.SettingProblem{problem(path, "%s", err)}
-		}
-		text = resolved
+func checkMailbox(text string) error {
+	if strings.ContainsAny(text, "\r\n") {
+		return errors.New("more than one line")
 	}
-	if _, err := netmail.ParseAddress(text); err != nil || strings.ContainsAny(text, "\r\n") {
-		return []alert.SettingProblem{problem(path, "is no e-mail address")}
-	}
-	return nil
+	_, err := netmail.ParseAddress(text)
+	return err
+}
+
+// letter is a message with its envelope.
+type letter struct {
+	msg      *mail.Msg
+	from     string
+	to       []string
+	mailSrv  server
+	needUTF8 bool
 }
 
 // prepare makes the message and finds the server.
-func (e *email) prepare(d alert.Delivery) (*mail.Msg, server, error) {
+func (e *email) prepare(d alert.Delivery) (*letter, error) {
 	s, err := decode[EmailSettings](d.Target.Settings)
 	if err != nil {
-		return nil, server{}, err
+		return nil, err
 	}
-	permanent := func(err error) error { return &alert.SendError{Permanent: true, Message: err.Error()} }
-	srv, err := s.server(e.secrets.Lookup)
-	if err != nil {
-		return nil, srv, permanent(err)
-	}
-	e.secrets.Hide(srv.password)
-	msg, err := e.message(s, srv, d)
-	return msg, srv, err
-}
-
-func (e *email) message(s EmailSettings, srv server, d alert.Delivery) (*mail.Msg, error) {
-	m := d.Message
-	fill, err := newFiller(m, e.secrets)
+	srv, err := e.server(s)
 	if err != nil {
 		return nil, err
 	}
-	subject := title(m)
+	resolve := live(e.secrets)
+	if s.Subject, err = e.subject(s, d.Message, resolve); err != nil {
+		return nil, err
+	}
+	if len(s.Recipients) == 0 {
+		return nil, permanent("the target has no recipients")
+	}
+	for i, written := range s.Recipients {
+		if s.Recipients[i], err = resolve(written); err != nil {
+			return nil, err
+		}
+		if checkMailbox(s.Recipients[i]) != nil {
+			return nil, permanent("recipient %d is no e-mail address", i+1)
+		}
+	}
+	return e.write(s, srv, d)
+}
+
+// subject is one line, whatever data it holds.
+func (e *email) subject(s EmailSettings, m alert.Message, resolve resolver) (string, error) {
+	text := title(m)
 	if s.Subject != "" {
-		if subject, err = fill.text(s.Subject, func(s string) string { return s }); err != nil {
-			return nil, err
+		fill, err := newFiller(m, resolve)
+		if err != nil {
+			return "", err
+		}
+		if text, err = fill.text(s.Subject, same); err != nil {
+			return "", err
+		}
+		if m.Event == alert.EventTest {
+			text = "TEST: " + text
 		}
 	}
-	msg := mail.NewMsg(mail.WithNoDefaultUserAgent())
-	recipients := make([]string, len(s.Recipients))
-	for i, r := range s.Recipients {
-		if recipients[i], err = resolve(e.secrets, r); err != nil {
-			return nil, err
-		}
+	return cut(line(text), 250), nil
+}
+
+// write makes the message of two alternatives, text and HTML.
+func (e *email) write(s EmailSettings, srv server, d alert.Delivery) (*letter, error) {
+	msg := mail.NewMsg(mail.WithNoDefaultUserAgent(), mail.WithEncoding(mail.EncodingQP))
+	if err := errors.Join(msg.From(srv.from), msg.To(s.Recipients...)); err != nil {
+		return nil, permanent("an address cannot be used: %s", err)
 	}
-	if err := errors.Join(msg.From(srv.from), msg.To(recipients...)); err != nil {
-		return nil, &alert.SendError{Permanent: true, Message: "an address cannot be used: " + err.Error()}
-	}
-	msg.Subject(shorten(subject, 250))
+	msg.Subject(s.Subject)
 	msg.SetDateWithValue(e.now())
-	e.thread(msg, d)
-	page, err := htmlText(m)
+	page, err := htmlText(d.Message)
 	if err != nil {
 		return nil, err
 	}
-	msg.SetBodyString(mail.TypeTextPlain, plainText(m))
+	msg.SetBodyString(mail.TypeTextPlain, plainText(d.Message))
 	msg.AddAlternativeString(mail.TypeTextHTML, page)
-	return msg, nil
+	out := &letter{msg: msg, mailSrv: srv}
+	if out.from, err = msg.GetSender(false); err != nil {
+		return nil, permanent("the sender cannot be used: %s", err)
+	}
+	if out.to, err = msg.GetRecipients(); err != nil {
+		return nil, permanent("the recipients cannot be used: %s", err)
+	}
+	for _, address := range append([]string{out.from}, out.to...) {
+		out.needUTF8 = out.needUTF8 || !isASCII(address)
+	}
+	e.thread(msg, d, out.from)
+	return out, nil
 }
 
-// thread names the message after its delivery, so that a retry is the same message, and
-// lets it answer the root of its episode, which no message needs to be.
-func (e *email) thread(msg *mail.Msg, d alert.Delivery) {
-	msg.SetMessageIDWithValue(d.Message.EventID + "@" + e.hostname)
+func isASCII(text string) bool {
+	return !strings.ContainsFunc(text, func(r rune) bool { return r >= 0x80 })
+}
+
+// thread names the message after its delivery, so that a retry is the same message on any
+// machine, and lets it answer the root of its episode, which no message needs to be.
+func (e *email) thread(msg *mail.Msg, d alert.Delivery, from string) {
+	domain := strings.Trim(from[strings.LastIndexByte(from, '@')+1:], "<>")
+	if domain == "" || !isASCII(domain) {
+		domain = "sqlsentinel.invalid"
+	}
+	msg.SetMessageIDWithValue(d.Message.EventID + "@" + domain)
 	if d.Message.EpisodeID != "" {
-		root := "<" + d.Message.EpisodeID + "@" + e.hostname + ">"
+		root := "<" + d.Message.EpisodeID + "@" + domain + ">"
 		msg.SetGenHeaderPreformatted(mail.HeaderReferences, root)
 		msg.SetGenHeaderPreformatted(mail.HeaderInReplyTo, root)
 	}
+	// What good citizens say: no answers, please, and which kind of mail to filter by.
 	msg.SetGenHeader("Auto-Submitted", "auto-generated")
-	msg.SetGenHeader("X-SQL-Sentinel-Run", d.Message.RunID)
+	msg.SetGenHeader("X-Auto-Response-Suppress", "All")
+	msg.SetGenHeaderPreformatted("List-Id", "<"+alert.Digest(d.Scope+"\x00"+d.Alert)+".sqlsentinel."+domain+">")
+	msg.SetGenHeader("X-SQL-Sentinel-Run", line(d.Message.RunID))
+	msg.SetGenHeader("X-SQL-Sentinel-Event", string(d.Message.Event))
 }
 
-// client makes the connection's settings.
-func (e *email) client(srv server, timeout time.Duration) (*mail.Client, error) {
-	options := []mail.Option{
-		mail.WithPort(srv.port), mail.WithTimeout(timeout), mail.WithHELO(e.hostname), mail.WithoutNoop(),
-		mail.WithTLSConfig(&tls.Config{ServerName: srv.host, MinVersion: tls.VersionTLS12}),
-	}
-	switch srv.tls {
-	case "implicit":
-		options = append(options, mail.WithSSL(), mail.WithDialContextFunc(e.dialTLS(srv.host)))
-	case "none":
-		options = append(options, mail.WithTLSPolicy(mail.NoTLS), mail.WithDialContextFunc(e.guard.dial))
-	default:
-		options = append(options, mail.WithTLSPolicy(mail.TLSMandatory), mail.WithDialContextFunc(e.guard.dial))
-	}
-	if srv.username != "" {
-		auth := mail.SMTPAuthAutoDiscover
-		if srv.tls == "none" {
-			auth = mail.SMTPAuthPlainNoEnc
-		}
-		options = append(options, mail.WithSMTPAuth(auth), mail.WithUsername(srv.username), mail.WithPassword(srv.password))
-	}
-	return mail.NewClient(srv.host, options...)
-}
-
-// dialTLS connects and shakes hands, behind the guard.
-func (e *email) dialTLS(host string) mail.DialContextFunc {
-	return func(ctx context.Context, network, address string) (net.Conn, error) {
-		conn, err := e.guard.dial(ctx, network, address)
-		if err != nil {
-			return nil, err
-		}
-		secured := tls.Client(conn, &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12})
-		if err := secured.HandshakeContext(ctx); err != nil {
-			return nil, errors.Join(err, conn.Close())
-		}
-		return secured, nil
-	}
-}
-
+// Send makes one attempt at the message. An attempt that fails for some recipients only is
+// explained at deliver.
 func (e *email) Send(ctx context.Context, d alert.Delivery) error {
-	msg, srv, err := e.prepare(d)
+	l, err := e.prepare(d)
 	if err != nil {
 		return err
 	}
-	client, err := e.client(srv, d.Target.WithDefaults().Timeout.Std())
+	dialogue, err := e.open(ctx, l.mailSrv)
 	if err != nil {
-		return &alert.SendError{Permanent: true, Message: "the mail server's settings cannot be used: " + err.Error()}
+		return err
 	}
-	done := make(chan error, 1)
-	go func() { done <- client.DialAndSendWithContext(ctx, msg) }()
-	select {
-	case err = <-done:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	return classify(err)
+	defer dialogue.close()
+	retry := d.Attempts+1 < d.Target.WithDefaults().Attempts
+	return dialogue.deliver(l, retry)
 }
 
-// classify tells a refusal for good from one for now.
-func classify(err error) error {
-	if err == nil {
-		return nil
-	}
-	var known *alert.SendError
-	if errors.As(err, &known) {
-		return known
-	}
-	out := &alert.SendError{Message: "SMTP: " + err.Error()}
-	var refused *mail.SendError
-	switch {
-	case errors.As(err, &refused):
-		out.Permanent = !refused.IsTemp() && (refused.Reason == mail.ErrSMTPMailFrom || refused.Reason == mail.ErrSMTPRcptTo || refused.Reason == mail.ErrSMTPData || refused.Reason == mail.ErrSMTPDataClose)
-	case strings.Contains(err.Error(), "535 ") || strings.Contains(err.Error(), "534 "):
-		out.Permanent = true
-	}
-	return out
-}
-
+// Render shows the message's header and its text.
 func (e *email) Render(_ context.Context, d alert.Delivery) (Rendered, error) {
-	msg, srv, err := e.prepare(d)
+	l, err := e.prepare(d)
 	if err != nil {
 		return Rendered{}, err
 	}
-	var head bytes.Buffer
-	if _, err := msg.WriteTo(&head); err != nil {
+	var raw bytes.Buffer
+	if _, err := l.msg.WriteTo(&raw); err != nil {
 		return Rendered{}, fmt.Errorf("write the message: %w", err)
 	}
-	parsed, err := netmail.ReadMessage(&head)
+	parsed, err := netmail.ReadMessage(&raw)
 	if err != nil {
 		return Rendered{}, fmt.Errorf("read the message: %w", err)
 	}
-	out := Rendered{Summary: fmt.Sprintf("SMTP %s:%d, %s", srv.host, srv.port, srv.tls), Body: e.secrets.Clean(plainText(d.Message))}
+	out := Rendered{Summary: e.secrets.Clean("SMTP " + l.mailSrv.String()), Body: e.secrets.Clean(plainText(d.Message))}
 	for _, name := range []string{"From", "To", "Subject", "Message-ID", "References"} {
 		if value := parsed.Header.Get(name); value != "" {
-			out.Headers = append(out.Headers, name+": "+e.secrets.Clean(value))
+			out.Headers = append(out.Headers, name+": "+e.secrets.Clean(readable(value)))
 		}
 	}
-	out.Summary = e.secrets.Clean(out.Summary)
 	return out, nil
 }
 
@@ -329,16 +242,16 @@ func (e *email) Connect(ctx context.Context, t alert.Target) error {
 	if err != nil {
 		return err
 	}
-	srv, err := s.server(e.secrets.Lookup)
+	srv, err := e.server(s)
 	if err != nil {
 		return err
 	}
-	client, err := e.client(srv, t.WithDefaults().Timeout.Std())
+	ctx, cancel := context.WithTimeout(ctx, t.WithDefaults().Timeout.Std())
+	defer cancel()
+	dialogue, err := e.open(ctx, srv)
 	if err != nil {
-		return fmt.Errorf("mail server: %w", err)
+		return fmt.Errorf("reach the mail server: %w", err)
 	}
-	if err := client.DialWithContext(ctx); err != nil {
-		return fmt.Errorf("mail server: %w", err)
-	}
-	return client.Close()
+	dialogue.quit()
+	return nil
 }

@@ -5,6 +5,7 @@ package notify
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,7 +23,7 @@ type Channel interface {
 	// Settings returns a pointer to a zero struct whose json, doc, alias and file tags
 	// describe the settings.
 	Settings() any
-	// Check finds what is wrong with settings as written; every reference resolves.
+	// Check finds everything that is wrong with settings as written.
 	Check(settings json.RawMessage, env alert.Lookup) []alert.SettingProblem
 	// Address returns the address as written, which identifies a target, and a label fit
 	// to be shown.
@@ -31,7 +32,8 @@ type Channel interface {
 	Render(ctx context.Context, d alert.Delivery) (Rendered, error)
 	// Send makes one attempt. *alert.SendError says whether another one is worth while.
 	Send(ctx context.Context, d alert.Delivery) error
-	// Connect goes as far as it can without sending anything.
+	// Connect goes as far as it can without sending anything: it resolves, connects,
+	// shakes hands, greets and logs in.
 	Connect(ctx context.Context, t alert.Target) error
 }
 
@@ -48,12 +50,14 @@ type Rendered struct {
 type Options struct {
 	// Secrets resolves references and variables; nil resolves nothing.
 	Secrets *alert.Secrets
-	// Hostname greets mail servers and stands in message ids; default the machine's.
+	// Hostname greets mail servers; default the machine's.
 	Hostname string
 	// EgressDenyLoopback refuses receivers on this machine, as on AWS.
 	EgressDenyLoopback bool
 	// Now is the clock of signatures and dates; nil means time.Now.
 	Now func() time.Time
+	// RootCAs vouch for receivers; nil means the system's.
+	RootCAs *x509.CertPool
 }
 
 // Senders are all channels. They are safe for concurrent use.
@@ -68,7 +72,7 @@ func New(o Options) (*Senders, error) {
 		o.Secrets = alert.NewSecrets(nil)
 	}
 	if o.Hostname == "" {
-		o.Hostname, _ = os.Hostname()
+		o.Hostname, _ = os.Hostname() // without one, the name below does
 	}
 	if o.Hostname == "" {
 		o.Hostname = "localhost"
@@ -76,14 +80,14 @@ func New(o Options) (*Senders, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	guard, err := newGuard(o.Secrets, o.EgressDenyLoopback)
+	guard, err := newGuard(o.Secrets.Setting, o.EgressDenyLoopback)
 	if err != nil {
 		return nil, err
 	}
-	web := newWeb(guard)
+	web := newWeb(guard, o.RootCAs)
 	return &Senders{secrets: o.Secrets, channels: []Channel{
-		&email{secrets: o.Secrets, guard: guard, hostname: o.Hostname, now: o.Now},
-		&slackChannel{secrets: o.Secrets, web: web},
+		&email{secrets: o.Secrets, guard: guard, hostname: o.Hostname, now: o.Now, roots: o.RootCAs},
+		&slackChannel{secrets: o.Secrets, web: web, now: o.Now},
 		&webhook{secrets: o.Secrets, web: web, now: o.Now},
 	}}, nil
 }
@@ -102,11 +106,11 @@ func (s *Senders) Channel(name string) (Channel, bool) {
 }
 
 // Send makes one attempt over the delivery's channel, within the target's timeout. Its
-// error holds no secret.
+// error is *alert.SendError and holds no secret.
 func (s *Senders) Send(ctx context.Context, d alert.Delivery) error {
 	channel, ok := s.Channel(d.Target.Channel)
 	if !ok {
-		return &alert.SendError{Permanent: true, Message: fmt.Sprintf("there is no channel %q", d.Target.Channel)}
+		return permanent("there is no channel %q", d.Target.Channel)
 	}
 	timeout := d.Target.WithDefaults().Timeout.Std()
 	ctx, cancel := context.WithTimeout(ctx, timeout)
@@ -115,37 +119,21 @@ func (s *Senders) Send(ctx context.Context, d alert.Delivery) error {
 	if err == nil {
 		return nil
 	}
-	out := alert.SendError{}
 	var known *alert.SendError
-	if errors.As(err, &known) {
-		out = *known
-	} else {
-		out.Message = err.Error()
+	switch {
+	case errors.As(err, &known):
+		out := *known
+		out.Message = s.secrets.Clean(out.Message)
+		return &out
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return &alert.SendError{Message: fmt.Sprintf("no answer within %s", alert.Duration(timeout))}
 	}
-	if errors.Is(err, context.DeadlineExceeded) {
-		out.Message = fmt.Sprintf("no answer within %s", alert.Duration(timeout))
-	}
-	out.Message = s.secrets.Clean(out.Message)
-	return &out
+	return &alert.SendError{Message: s.secrets.Clean(err.Error())}
 }
 
-// resolve expands the references of a setting.
-func resolve(secrets *alert.Secrets, text string) (string, error) {
-	out, err := secrets.Expand(text)
-	if err != nil {
-		return "", &alert.SendError{Permanent: true, Message: err.Error()}
-	}
-	return out, nil
-}
-
-// fromEnv returns the first of the variables that is set.
-func fromEnv(env alert.Lookup, names ...string) string {
-	for _, name := range names {
-		if v, ok := env(name); ok && v != "" {
-			return v
-		}
-	}
-	return ""
+// permanent is an error that no later attempt can mend.
+func permanent(format string, args ...any) *alert.SendError {
+	return &alert.SendError{Permanent: true, Message: fmt.Sprintf(format, args...)}
 }
 
 // decode reads settings as written.
@@ -155,7 +143,7 @@ func decode[T any](raw json.RawMessage) (T, error) {
 		return out, nil
 	}
 	if err := json.Unmarshal(raw, &out); err != nil {
-		return out, &alert.SendError{Permanent: true, Message: "the target's settings cannot be read: " + err.Error()}
+		return out, permanent("the target's settings cannot be read: %s", err)
 	}
 	return out, nil
 }
@@ -163,4 +151,18 @@ func decode[T any](raw json.RawMessage) (T, error) {
 // problem is a finding about one setting.
 func problem(path, format string, args ...any) alert.SettingProblem {
 	return alert.SettingProblem{Path: path, Message: fmt.Sprintf(format, args...)}
+}
+
+// warning is a finding about a setting that works nevertheless.
+func warning(path, format string, args ...any) alert.SettingProblem {
+	out := problem(path, format, args...)
+	out.Warning = true
+	return out
+}
+
+func or(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
 }

@@ -5,10 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/slack-go/slack"
 
@@ -19,6 +17,7 @@ import (
 type slackChannel struct {
 	secrets *alert.Secrets
 	web     *web
+	now     func() time.Time
 }
 
 // SlackSettings are the settings of a Slack target.
@@ -30,33 +29,30 @@ type SlackSettings struct {
 	ThreadTS   string `json:"thread_ts,omitempty" doc:"The message whose thread to answer in"`
 }
 
-// The limits of Slack's Block Kit, in characters and in elements
-// (docs.slack.dev, reference of blocks and of incoming webhooks).
-const (
-	slackHeader  = 150
-	slackText    = 3000
-	slackField   = 2000
-	slackFields  = 10
-	slackContext = 10
-)
+const slackDefault = "${SLACK_WEBHOOK_URL}"
 
-func (s *slackChannel) Name() string  { return "slack" }
+// Name returns "slack".
+func (s *slackChannel) Name() string { return "slack" }
+
+// Settings returns a zero SlackSettings.
 func (s *slackChannel) Settings() any { return &SlackSettings{} }
 
+// Address is the webhook's URL and the channel. The label shows no path, for it is secret.
 func (s *slackChannel) Address(raw json.RawMessage) (identity, label string) {
-	x, _ := decode[SlackSettings](raw)
-	identity = or(x.WebhookURL, "${SLACK_WEBHOOK_URL}") + " " + x.Channel
-	label = "slack"
-	if x.Channel != "" {
-		label += " " + x.Channel
-	} else if strings.HasPrefix(x.WebhookURL, "${") {
-		label += " " + x.WebhookURL
-	} else if x.WebhookURL != "" {
-		label += " " + alert.RedactURL(x.WebhookURL, true)
+	x, _ := decode[SlackSettings](raw) // settings that cannot be read have no address
+	identity = or(x.WebhookURL, slackDefault) + " " + x.Channel
+	switch {
+	case x.Channel != "":
+		return identity, "slack " + x.Channel
+	case x.WebhookURL == "":
+		return identity, "slack"
+	case strings.HasPrefix(x.WebhookURL, "${"):
+		return identity, "slack " + x.WebhookURL
 	}
-	return identity, label
+	return identity, "slack " + alert.RedactURL(x.WebhookURL, true)
 }
 
+// Check finds a missing or wrong URL, a secret in the file, and a malformed emoji or thread.
 func (s *slackChannel) Check(raw json.RawMessage, env alert.Lookup) []alert.SettingProblem {
 	x, err := decode[SlackSettings](raw)
 	if err != nil {
@@ -65,117 +61,57 @@ func (s *slackChannel) Check(raw json.RawMessage, env alert.Lookup) []alert.Sett
 	var out []alert.SettingProblem
 	switch {
 	case x.WebhookURL != "":
-		out = append(out, checkURL("webhook_url", x.WebhookURL, env)...)
+		out = append(out, s.web.checkURL("webhook_url", x.WebhookURL, env)...)
 		if len(alert.References(x.WebhookURL)) == 0 && strings.Contains(x.WebhookURL, "hooks.slack.com") {
-			warning := problem("webhook_url", "the URL is a password and stands in the file; write ${NAME} and put it in the environment or in .env")
-			warning.Warning = true
-			out = append(out, warning)
+			out = append(out, warning("webhook_url", "the URL is a password and stands in the file; write ${NAME} and put it in the environment or in .env"))
 		}
 	case fromEnv(env, "SLACK_WEBHOOK_URL") == "":
 		out = append(out, problem("webhook_url", "is missing; write it here or set SLACK_WEBHOOK_URL"))
 	default:
-		out = append(out, checkURL("webhook_url", "${SLACK_WEBHOOK_URL}", env)...)
+		out = append(out, s.web.checkURL("webhook_url", slackDefault, env)...)
 	}
-	if x.IconEmoji != "" && (!strings.HasPrefix(x.IconEmoji, ":") || !strings.HasSuffix(x.IconEmoji, ":")) && len(alert.References(x.IconEmoji)) == 0 {
+	for _, setting := range [][2]string{{"slack_channel", x.Channel}, {"username", x.Username}, {"icon_emoji", x.IconEmoji}, {"thread_ts", x.ThreadTS}} {
+		out = append(out, checkReferences(setting[0], setting[1], env)...)
+	}
+	emoji := len(x.IconEmoji) > 2 && strings.HasPrefix(x.IconEmoji, ":") && strings.HasSuffix(x.IconEmoji, ":")
+	if x.IconEmoji != "" && !emoji && len(alert.References(x.IconEmoji)) == 0 {
 		out = append(out, problem("icon_emoji", "must stand between colons, such as :rotating_light:"))
+	}
+	if strings.Trim(x.ThreadTS, "0123456789.") != "" && len(alert.References(x.ThreadTS)) == 0 {
+		out = append(out, problem("thread_ts", "must be the time stamp of a message, such as 1772442000.000100"))
 	}
 	return out
 }
 
-// escapeSlack keeps data from being markup: no link, no ping.
-func escapeSlack(text string) string {
-	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(text)
-}
-
-// markdown is text for Slack, of at most n characters after escaping.
-func markdown(text string, n int) string {
-	escaped := escapeSlack(text)
-	for limit := n; utf8.RuneCountInString(escaped) > n; limit -= max(1, (utf8.RuneCountInString(escaped)-n)/5) {
-		escaped = escapeSlack(cut(text, limit))
-	}
-	return escaped
-}
-
-// message builds Slack's JSON.
-func (s *slackChannel) message(d alert.Delivery) (*slack.WebhookMessage, error) {
+// message builds what is posted. The title stands in the coloured attachment; its fallback
+// is what notifications show.
+func (s *slackChannel) message(d alert.Delivery, resolve resolver) (*slack.WebhookMessage, error) {
 	x, err := decode[SlackSettings](d.Target.Settings)
 	if err != nil {
 		return nil, err
 	}
 	for _, setting := range []*string{&x.Channel, &x.Username, &x.IconEmoji, &x.ThreadTS} {
-		if *setting, err = resolve(s.secrets, *setting); err != nil {
+		if *setting, err = resolve(*setting); err != nil {
 			return nil, err
 		}
 	}
-	m := d.Message
-	blocks := slack.Blocks{BlockSet: slackBlocks(m)}
+	quiet := false
 	return &slack.WebhookMessage{
 		Channel: x.Channel, Username: x.Username, IconEmoji: x.IconEmoji, ThreadTimestamp: x.ThreadTS,
-		Text:        markdown(title(m), slackText),
-		Attachments: []slack.Attachment{{Color: color(m), Fallback: markdown(title(m), slackText), Blocks: blocks}},
+		Parse: "none", UnfurlLinks: &quiet, UnfurlMedia: &quiet,
+		Attachments: []slack.Attachment{{
+			Color: color(d.Message), Fallback: markdown(summary(d.Message), slackText), Blocks: slack.Blocks{BlockSet: slackBlocks(d.Message)},
+		}},
 	}, nil
 }
 
-// slackBlocks are header, texts, facts, instances and footer, within Slack's limits.
-func slackBlocks(m alert.Message) []slack.Block {
-	blocks := []slack.Block{slack.NewHeaderBlock(slack.NewTextBlockObject(slack.PlainTextType, cut(title(m), slackHeader), false, false))}
-	section := func(text string) {
-		if text != "" {
-			blocks = append(blocks, slack.NewSectionBlock(slack.NewTextBlockObject(slack.MarkdownType, text, false, false), nil, nil))
-		}
-	}
-	if m.Event == alert.EventTest {
-		section("This is a test message; nothing is wrong.")
-	}
-	section(markdown(m.Description, slackText))
-	section(markdown(m.Reason, slackText))
-	blocks = append(blocks, slackFacts(pairs(m))...)
-	if len(m.Instances) > 0 {
-		lines := make([]string, len(m.Instances))
-		for i, x := range m.Instances {
-			lines[i] = "• " + cut(instanceLine(x), 140)
-		}
-		section(markdown(strings.Join(lines, "\n"), slackText))
-	}
-	if m.RunbookURL != "" {
-		section(markdown("Runbook: "+m.RunbookURL, slackText))
-	}
-	return append(blocks, slack.NewContextBlock("", slack.NewTextBlockObject(slack.PlainTextType, cut(footer(m), slackField), false, false)))
-}
-
-// maxFactBlocks keeps the message under Slack's 50 blocks; what is left out is counted.
-const maxFactBlocks = 4
-
-// slackFacts puts names and values into sections of ten fields.
-func slackFacts(facts [][2]string) []slack.Block {
-	var blocks []slack.Block
-	for len(facts) > 0 && len(blocks) < maxFactBlocks {
-		n := min(len(facts), slackFields)
-		fields := make([]*slack.TextBlockObject, n)
-		for i, f := range facts[:n] {
-			text := "*" + markdown(cut(f[0], 200), 600) + "*\n" + markdown(f[1], slackField-700)
-			fields[i] = slack.NewTextBlockObject(slack.MarkdownType, text, false, false)
-		}
-		blocks = append(blocks, slack.NewSectionBlock(nil, fields, nil))
-		facts = facts[n:]
-	}
-	if len(facts) > 0 {
-		more := fmt.Sprintf("and %d more columns", len(facts))
-		blocks = append(blocks, slack.NewContextBlock("", slack.NewTextBlockObject(slack.PlainTextType, more, false, false)))
-	}
-	return blocks
-}
-
+// Send posts the message once.
 func (s *slackChannel) Send(ctx context.Context, d alert.Delivery) error {
-	x, err := decode[SlackSettings](d.Target.Settings)
+	address, err := s.address(d.Target)
 	if err != nil {
 		return err
 	}
-	address, err := s.address(x)
-	if err != nil {
-		return err
-	}
-	m, err := s.message(d)
+	m, err := s.message(d, live(s.secrets))
 	if err != nil {
 		return err
 	}
@@ -188,66 +124,73 @@ func (s *slackChannel) Send(ctx context.Context, d alert.Delivery) error {
 		return err
 	}
 	req.Header.Set("Content-Type", "application/json")
-	status, answer, header, err := s.web.do(req, true)
+	said, err := s.web.do(req, true)
 	if err != nil {
 		return err
 	}
-	return advise(judge(status, answer, header, time.Now()), answer)
+	return advise(judge(said, s.secrets.Clean, s.now()), said.body)
 }
 
 // address resolves the webhook's URL; its path is the secret.
-func (s *slackChannel) address(x SlackSettings) (string, error) {
-	address, err := resolve(s.secrets, or(x.WebhookURL, "${SLACK_WEBHOOK_URL}"))
+func (s *slackChannel) address(t alert.Target) (string, error) {
+	x, err := decode[SlackSettings](t.Settings)
 	if err != nil {
 		return "", err
 	}
-	s.secrets.Hide(address)
-	if u, err := url.Parse(address); err == nil && len(u.Path) > 1 {
-		s.secrets.Hide(u.Path)
-		s.secrets.Hide(u.RequestURI())
+	written := or(x.WebhookURL, slackDefault)
+	address, err := live(s.secrets)(written)
+	if err != nil {
+		return "", err
 	}
+	hideLink(s.secrets, written, address, true)
 	return address, nil
 }
 
-// advise says what to do about Slack's words for what went wrong.
-func advise(err error, answer string) error {
+// advise adds what to do about Slack's own words for what went wrong.
+func advise(err error, said string) error {
 	failed, ok := err.(*alert.SendError) //nolint:errorlint // judge returns it bare
 	if !ok {
 		return err
 	}
-	for word, advice := range map[string]string{
-		"invalid_payload": "Slack refuses the message", "no_service": "the webhook was removed; make a new one in Slack",
-		"channel_is_archived": "the channel is archived", "channel_not_found": "there is no such channel",
-		"no_active_hooks": "the webhook is disabled", "action_prohibited": "an administrator restricts the webhook",
-		"invalid_token": "the URL is wrong or expired",
+	for _, x := range [][2]string{
+		{"invalid_payload", "Slack cannot read the message"}, {"invalid_blocks", "Slack refuses a block of the message"},
+		{"no_service", "the webhook was removed or disabled; make a new one in Slack"}, {"no_active_hooks", "the webhook is disabled"},
+		{"channel_is_archived", "the channel is archived; unarchive it or choose another"}, {"channel_not_found", "there is no such channel"},
+		{"user_not_found", "there is no such user"}, {"action_prohibited", "an administrator restricts the webhook"},
+		{"posting_to_general_channel_denied", "an administrator restricts posting to #general"},
+		{"invalid_token", "the URL is wrong or expired"}, {"no_team", "the workspace is gone"}, {"no_text", "Slack found no text"},
 	} {
-		if strings.Contains(answer, word) {
-			failed.Message += " (" + advice + ")"
+		if strings.Contains(said, x[0]) {
+			failed.Message += " (" + x[1] + ")"
 		}
 	}
 	return failed
 }
 
+// Render shows the JSON that would be posted.
 func (s *slackChannel) Render(_ context.Context, d alert.Delivery) (Rendered, error) {
-	m, err := s.message(d)
+	if _, err := s.address(d.Target); err != nil {
+		return Rendered{}, err
+	}
+	m, err := s.message(d, masked(s.secrets))
 	if err != nil {
 		return Rendered{}, err
 	}
-	body, err := json.MarshalIndent(m, "", "  ")
+	text, err := writeJSON(m)
 	if err != nil {
-		return Rendered{}, fmt.Errorf("write the message: %w", err)
+		return Rendered{}, err
 	}
-	return Rendered{Summary: "POST " + d.Target.Label, Body: s.secrets.Clean(string(body))}, nil
+	return Rendered{Summary: "POST " + s.secrets.Clean(d.Target.Label), Body: s.secrets.Clean(indent(text))}, nil
 }
 
+// Connect connects to the webhook's host; it sends no request.
 func (s *slackChannel) Connect(ctx context.Context, t alert.Target) error {
-	x, err := decode[SlackSettings](t.Settings)
+	address, err := s.address(t)
 	if err != nil {
 		return err
 	}
-	address, err := s.address(x)
-	if err != nil {
-		return err
+	if err := s.web.connect(ctx, address, true, t.WithDefaults().Timeout.Std()); err != nil {
+		return fmt.Errorf("reach the Slack webhook: %w", err)
 	}
-	return s.web.connect(ctx, address, true)
+	return nil
 }

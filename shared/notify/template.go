@@ -4,250 +4,190 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/url"
-	"slices"
 	"strings"
-
-	"github.com/agnivade/levenshtein"
 
 	"github.com/sqlsentinel/sqlsentinel/shared/alert"
 )
 
-// A template is a JSON value whose strings hold {field}. References of the environment
-// are expanded in the template before fields are filled in, and neither is looked at
-// twice: data cannot smuggle in a reference or a field.
+// A template is a JSON value whose strings hold {field} and ${NAME}, or one such string.
+// It is cut into pieces once, as written; neither what a field nor what a reference
+// stands for is looked at again. So data cannot smuggle in either.
 
-// fields are what a template can name: the standard payload and event_action.
-func fields(m alert.Message) (map[string]json.RawMessage, error) {
-	text, err := json.Marshal(m)
-	if err != nil {
-		return nil, fmt.Errorf("write the payload: %w", err)
-	}
-	out := map[string]json.RawMessage{}
-	if err := json.Unmarshal(text, &out); err != nil {
-		return nil, fmt.Errorf("read the payload: %w", err)
-	}
-	out["event_action"], err = json.Marshal(m.Event.Action())
-	return out, err
-}
+type pieceKind uint8
 
-// fieldNames lists the fields of every message.
-func fieldNames() []string {
-	all, err := fields(alert.Message{Labels: map[string]string{}, Context: alert.Fields{}, Instance: alert.Fields{}})
-	if err != nil {
-		return nil
-	}
-	names := make([]string, 0, len(all))
-	for name := range all {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
-}
+const (
+	literal pieceKind = iota
+	field
+	reference
+)
 
-// piece is a part of a template's string: literal text, or the name of a field.
+// piece is a part of a template's string: text, a field's name, or a reference as written.
 type piece struct {
-	text  string
-	field bool
+	kind pieceKind
+	text string
 }
 
-// split cuts a string at its fields. {{ and }} are braces.
+// split cuts a string into pieces. {{ and }} are braces, $$ is a dollar.
 func split(text string) ([]piece, error) {
 	var out []piece
-	var literal strings.Builder
+	var plain strings.Builder
+	flush := func(next piece) {
+		if plain.Len() > 0 {
+			out = append(out, piece{literal, plain.String()})
+			plain.Reset()
+		}
+		if next.text != "" || next.kind != literal {
+			out = append(out, next)
+		}
+	}
 	for i := 0; i < len(text); i++ {
-		switch c := text[i]; {
-		case (c == '{' || c == '}') && i+1 < len(text) && text[i+1] == c:
-			literal.WriteByte(c)
+		rest := text[i:]
+		end := strings.IndexByte(rest, '}')
+		switch {
+		case strings.HasPrefix(rest, "$$"), strings.HasPrefix(rest, "}}"):
+			plain.WriteByte(text[i])
 			i++
-		case c == '{':
-			end := strings.IndexByte(text[i:], '}')
+		case strings.HasPrefix(rest, "${"):
+			if end < 0 {
+				return nil, fmt.Errorf("a reference is not closed; write ${NAME}, or $$ for a dollar")
+			}
+			flush(piece{reference, rest[:end+1]})
+			i += end
+		case strings.HasPrefix(rest, "{{"):
+			plain.WriteByte('{')
+			i++
+		case text[i] == '{':
 			if end < 0 {
 				return nil, fmt.Errorf("a { is not closed; write {{ for a brace")
 			}
-			if literal.Len() > 0 {
-				out = append(out, piece{literal.String(), false})
-				literal.Reset()
-			}
-			out = append(out, piece{text[i+1 : i+end], true})
+			flush(piece{field, rest[1:end]})
 			i += end
-		case c == '}':
+		case text[i] == '}':
 			return nil, fmt.Errorf("a } stands alone; write }} for a brace")
 		default:
-			literal.WriteByte(c)
+			plain.WriteByte(text[i])
 		}
 	}
-	if literal.Len() > 0 {
-		out = append(out, piece{literal.String(), false})
-	}
+	flush(piece{})
 	return out, nil
 }
 
-// checkText tells what is wrong with a string of a template: braces, or a field that no
-// message has.
-func checkText(text string) error {
-	pieces, err := split(text)
-	if err != nil {
-		return err
-	}
-	known := fieldNames()
-	for _, p := range pieces {
-		if !p.field {
-			continue
-		}
-		name, _, dotted := strings.Cut(p.text, ".")
-		if !slices.Contains(known, name) || dotted && name != "context" && name != "labels" && name != "instance" {
-			return fmt.Errorf("there is no field {%s}%s; write {{ for a brace", p.text, nearest(p.text, known))
-		}
-	}
-	return nil
-}
-
-func nearest(word string, known []string) string {
-	best, distance := "", 4
-	for _, k := range known {
-		if d := levenshtein.ComputeDistance(word, k); d < distance {
-			best, distance = k, d
-		}
-	}
-	if best == "" {
-		return " (there are " + strings.Join(known, ", ") + ")"
-	}
-	return fmt.Sprintf("; did you mean {%s}?", best)
-}
-
-// filler fills fields into strings.
+// filler fills a message's fields into templates.
 type filler struct {
 	fields  map[string]json.RawMessage
-	secrets *alert.Secrets
+	resolve resolver
 }
 
-func newFiller(m alert.Message, secrets *alert.Secrets) (*filler, error) {
-	all, err := fields(m)
-	return &filler{all, secrets}, err
+func newFiller(m alert.Message, resolve resolver) (*filler, error) {
+	text, err := writeJSON(complete(m))
+	if err != nil {
+		return nil, err
+	}
+	f := &filler{resolve: resolve}
+	if err := json.Unmarshal(text, &f.fields); err != nil {
+		return nil, fmt.Errorf("read the payload: %w", err)
+	}
+	f.fields["event_action"], err = writeJSON(m.Event.Action())
+	return f, err
 }
 
-// field finds a field, or a part of one: {context.region}. What is not there is null.
-func (f *filler) field(name string) json.RawMessage {
+// complete gives a message empty objects and lists where it has none.
+func complete(m alert.Message) alert.Message {
+	if m.Labels == nil {
+		m.Labels = map[string]string{}
+	}
+	if m.Instances == nil {
+		m.Instances = []alert.InstanceNews{}
+	}
+	return m
+}
+
+// value is a field as JSON, or a part of one: {context.region}. What is not there is null.
+func (f *filler) value(name string) json.RawMessage {
 	if value, ok := f.fields[name]; ok {
 		return value
 	}
-	head, rest, _ := strings.Cut(name, ".")
+	head, part, _ := strings.Cut(name, ".")
 	var inner alert.Fields
-	if json.Unmarshal(f.fields[head], &inner) == nil {
-		if value, ok := inner.Get(rest); ok {
-			if text, err := json.Marshal(value); err == nil {
-				return text
-			}
-		}
+	if !dotted(head) || json.Unmarshal(f.fields[head], &inner) != nil {
+		return json.RawMessage("null")
 	}
-	return json.RawMessage("null")
+	value, _ := inner.Get(part)
+	text, err := value.MarshalJSON()
+	if err != nil {
+		return json.RawMessage("null")
+	}
+	return text
 }
 
 // shown is a field as text: a string without quotes, nothing for null, else JSON.
 func (f *filler) shown(name string) string {
-	raw := f.field(name)
-	var text string
-	if json.Unmarshal(raw, &text) == nil {
-		return text
+	raw := f.value(name)
+	var text *string
+	if json.Unmarshal(raw, &text) != nil {
+		return string(raw)
 	}
-	if string(raw) == "null" {
+	if text == nil {
 		return ""
 	}
-	return string(raw)
-}
-
-// pieces expands the references of a template's string, then cuts it at its fields. A
-// resolved value is literal text, whatever braces it holds.
-func (f *filler) pieces(text string) ([]piece, error) {
-	parts, err := split(text)
-	if err != nil {
-		return nil, &alert.SendError{Permanent: true, Message: err.Error()}
-	}
-	for i, p := range parts {
-		if p.field {
-			continue
-		}
-		if parts[i].text, err = resolve(f.secrets, p.text); err != nil {
-			return nil, err
-		}
-	}
-	return parts, nil
+	return *text
 }
 
 // text fills a string, each field passed through encode.
 func (f *filler) text(template string, encode func(string) string) (string, error) {
-	parts, err := f.pieces(protect(template))
+	pieces, err := split(template)
 	if err != nil {
-		return "", err
+		return "", permanent("%s", err)
 	}
 	var out strings.Builder
-	for _, p := range parts {
-		if p.field {
+	for _, p := range pieces {
+		switch p.kind {
+		case field:
 			out.WriteString(encode(f.shown(p.text)))
-		} else {
+		case reference:
+			value, err := f.resolve(p.text)
+			if err != nil {
+				return "", err
+			}
+			out.WriteString(value)
+		default:
 			out.WriteString(p.text)
 		}
 	}
 	return out.String(), nil
 }
 
-// protect doubles the braces of ${NAME}, so that they are not taken for a field's.
-func protect(text string) string {
-	var out strings.Builder
-	for i := 0; i < len(text); i++ {
-		if text[i] == '$' && i+1 < len(text) && text[i+1] == '$' {
-			out.WriteString("$$")
-			i++
-			continue
-		}
-		if text[i] == '$' && i+1 < len(text) && text[i+1] == '{' {
-			if end := strings.IndexByte(text[i:], '}'); end > 0 {
-				out.WriteString("${{" + text[i+2:i+end] + "}}")
-				i += end
-				continue
-			}
-		}
-		out.WriteByte(text[i])
-	}
-	return out.String()
+func same(text string) string { return text }
+
+// link fills a URL; what fields hold is percent-encoded, in a path and in a query alike.
+func (f *filler) link(template string) (string, error) {
+	return f.text(template, func(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") })
 }
 
-// link fills a URL; what fields hold is percent-encoded.
-func (f *filler) link(template string) (string, error) { return f.text(template, url.QueryEscape) }
-
-// value fills a JSON value.
-func (f *filler) value(v any) (any, error) {
+// fill fills every string of a JSON value; the names in objects stay as they are. A string
+// that is exactly one field becomes the field's own JSON.
+func (f *filler) fill(v any) (any, error) {
+	var err error
 	switch x := v.(type) {
 	case string:
-		parts, err := f.pieces(protect(x))
-		if err != nil {
-			return nil, err
+		if pieces, err := split(x); err == nil && len(pieces) == 1 && pieces[0].kind == field {
+			return f.value(pieces[0].text), nil
 		}
-		if len(parts) == 1 && parts[0].field {
-			return f.field(parts[0].text), nil
-		}
-		return f.text(x, func(s string) string { return s })
+		return f.text(x, same)
 	case []any:
-		out := make([]any, len(x))
 		for i := range x {
-			filled, err := f.value(x[i])
-			if err != nil {
+			if x[i], err = f.fill(x[i]); err != nil {
 				return nil, err
 			}
-			out[i] = filled
 		}
-		return out, nil
 	case map[string]any:
-		out := make(map[string]any, len(x))
 		for key := range x {
-			filled, err := f.value(x[key])
-			if err != nil {
+			if x[key], err = f.fill(x[key]); err != nil {
 				return nil, err
 			}
-			out[key] = filled
 		}
-		return out, nil
 	}
 	return v, nil
 }
@@ -255,13 +195,13 @@ func (f *filler) value(v any) (any, error) {
 // payload fills a template; no template is the standard payload.
 func (f *filler) payload(template json.RawMessage, m alert.Message) ([]byte, error) {
 	if len(template) == 0 {
-		return writeJSON(m)
+		return writeJSON(complete(m))
 	}
 	value, err := readJSON(template)
 	if err != nil {
-		return nil, &alert.SendError{Permanent: true, Message: "the payload is not JSON: " + err.Error()}
+		return nil, permanent("the payload is not JSON: %s", err)
 	}
-	filled, err := f.value(value)
+	filled, err := f.fill(value)
 	if err != nil {
 		return nil, err
 	}
@@ -273,12 +213,21 @@ func writeJSON(v any) ([]byte, error) {
 	encoder := json.NewEncoder(&out)
 	encoder.SetEscapeHTML(false)
 	if err := encoder.Encode(v); err != nil {
-		return nil, fmt.Errorf("write the payload: %w", err)
+		return nil, fmt.Errorf("write JSON: %w", err)
 	}
 	return bytes.TrimSpace(out.Bytes()), nil
 }
 
-// readJSON reads a value and keeps the digits of its numbers.
+// indent spreads JSON over lines, for people.
+func indent(text []byte) string {
+	var out bytes.Buffer
+	if json.Indent(&out, text, "", "  ") != nil {
+		return string(text)
+	}
+	return out.String()
+}
+
+// readJSON reads one value and keeps the digits of its numbers.
 func readJSON(text []byte) (any, error) {
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.UseNumber()
@@ -286,44 +235,8 @@ func readJSON(text []byte) (any, error) {
 	if err := decoder.Decode(&value); err != nil {
 		return nil, err
 	}
-	if decoder.More() {
+	if _, err := decoder.Token(); err != io.EOF { //nolint:errorlint // documented to be io.EOF itself
 		return nil, fmt.Errorf("something follows the value")
 	}
 	return value, nil
-}
-
-// checkPayload tells what is wrong with a template.
-func checkPayload(path string, template json.RawMessage) []alert.SettingProblem {
-	if len(template) == 0 {
-		return nil
-	}
-	value, err := readJSON(template)
-	if err != nil {
-		return []alert.SettingProblem{problem(path, "is not JSON: %s", err)}
-	}
-	return checkValue(path, value)
-}
-
-func checkValue(path string, v any) []alert.SettingProblem {
-	var out []alert.SettingProblem
-	switch x := v.(type) {
-	case string:
-		if err := checkText(protect(x)); err != nil {
-			out = append(out, problem(path, "%s", err))
-		}
-	case []any:
-		for i := range x {
-			out = append(out, checkValue(fmt.Sprintf("%s[%d]", path, i), x[i])...)
-		}
-	case map[string]any:
-		keys := make([]string, 0, len(x))
-		for key := range x {
-			keys = append(keys, key)
-		}
-		slices.Sort(keys)
-		for _, key := range keys {
-			out = append(out, checkValue(path+"."+key, x[key])...)
-		}
-	}
-	return out
 }

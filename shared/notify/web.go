@@ -4,63 +4,70 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
-	"strconv"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/sqlsentinel/sqlsentinel/shared/alert"
 )
 
-// maxAnswer is how much of an answer is read, in bytes; excerpt how much of it is shown.
-const (
-	maxAnswer = 64 << 10
-	excerpt   = 300
-)
+// maxAnswer is how much of an answer is read, in bytes.
+const maxAnswer = 64 << 10
 
 // web sends requests through the egress guard. It follows no redirect: the answer to a
-// message is an answer, not another address.
+// message is an answer, not another address. It goes through no proxy, behind which the
+// guard could not see the receiver.
 type web struct {
 	verified, unverified *http.Client
 	guard                *guard
+	roots                *x509.CertPool
 }
 
-func newWeb(g *guard) *web {
-	client := func(verify bool) *http.Client {
-		return &http.Client{
-			Transport: &http.Transport{
-				DialContext: g.dial, ForceAttemptHTTP2: true, MaxIdleConnsPerHost: 4, IdleConnTimeout: 30 * time.Second,
-				TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: !verify}, //nolint:gosec // only where verify_tls: false is written
-				TLSHandshakeTimeout: 10 * time.Second, MaxResponseHeaderBytes: maxAnswer,
-			},
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		}
+func newWeb(g *guard, roots *x509.CertPool) *web {
+	w := &web{guard: g, roots: roots}
+	w.verified, w.unverified = w.client(true), w.client(false)
+	return w
+}
+
+// client makes a client. It uses each connection once: on a used one net/http would repeat
+// a request that carries an Idempotency-Key by itself, and one call is one attempt.
+func (w *web) client(verify bool) *http.Client {
+	return &http.Client{
+		Transport: &http.Transport{
+			DialContext: w.guard.dial, DisableKeepAlives: true, MaxResponseHeaderBytes: maxAnswer,
+			TLSClientConfig: w.tls("", verify), TLSHandshakeTimeout: time.Minute,
+		},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	return &web{verified: client(true), unverified: client(false), guard: g}
 }
 
-// do sends a request and reads the beginning of the answer.
-func (w *web) do(req *http.Request, verify bool) (status int, answer string, header http.Header, err error) {
+func (w *web) tls(host string, verify bool) *tls.Config {
+	return &tls.Config{ServerName: host, RootCAs: w.roots, MinVersion: tls.VersionTLS12, InsecureSkipVerify: !verify} //nolint:gosec // only where verify_tls: false is written
+}
+
+// do sends a request and reads the beginning of an answer that is no success. A success is
+// one by its status: whatever becomes of its body, the message was taken.
+func (w *web) do(req *http.Request, verify bool) (answer, error) {
 	client := w.verified
 	if !verify {
 		client = w.unverified
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return 0, "", nil, plain(err)
+		return answer{}, plain(err)
 	}
-	defer func() { _ = resp.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	if err != nil && resp.StatusCode/100 != 2 {
-		err = nil // the status says enough
+	defer func() { _ = resp.Body.Close() }() // what is left of the answer is not wanted
+	out := answer{status: resp.StatusCode, header: resp.Header}
+	if resp.StatusCode/100 != 2 {
+		body, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer)) // the status says enough
+		out.body = string(body)
 	}
-	return resp.StatusCode, string(body), resp.Header, plain(err)
+	return out, nil
 }
 
 // plain drops the URL that net/http puts into its errors, for it may be secret.
@@ -72,74 +79,24 @@ func plain(err error) error {
 	return err
 }
 
-// judge turns an answer into the outcome of the attempt.
-func judge(status int, answer string, header http.Header, now time.Time) error {
-	if status/100 == 2 {
-		return nil
-	}
-	out := &alert.SendError{Message: fmt.Sprintf("HTTP %d %s", status, http.StatusText(status))}
-	if text := shorten(answer, excerpt); text != "" {
-		out.Message += ": " + text
-	}
-	switch {
-	case status/100 == 3:
-		out.Permanent = true
-		out.Message = fmt.Sprintf("HTTP %d: the receiver redirects; write the address it means", status)
-	case status == http.StatusTooManyRequests:
-		out.RetryAfter = max(retryAfter(header, now), time.Second)
-	case status == http.StatusServiceUnavailable:
-		out.RetryAfter = retryAfter(header, now)
-	case status == http.StatusRequestTimeout, status == http.StatusTooEarly, status >= 500:
-	default:
-		out.Permanent = true
-	}
-	return out
-}
-
-// retryAfter reads Retry-After as seconds or a date, an hour at most.
-func retryAfter(header http.Header, now time.Time) time.Duration {
-	text := header.Get("Retry-After")
-	wait := time.Duration(0)
-	if seconds, err := strconv.Atoi(strings.TrimSpace(text)); err == nil {
-		wait = time.Duration(min(seconds, 3600)) * time.Second
-	} else if at, err := http.ParseTime(text); err == nil {
-		wait = at.Sub(now)
-	}
-	return min(max(wait, 0), time.Hour)
-}
-
-// shorten makes one line of printable text of at most n runes.
-func shorten(text string, n int) string {
-	if !utf8.ValidString(text) {
-		text = strings.ToValidUTF8(text, "�")
-	}
-	text = strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f || r == ' ' }), " ")
-	return cut(text, n)
-}
-
-// cut shortens text to n runes, visibly.
-func cut(text string, n int) string {
-	if utf8.RuneCountInString(text) <= n {
-		return text
-	}
-	return string([]rune(text)[:max(n-1, 0)]) + "…"
-}
-
-// request makes a request with a body.
+// request makes a request with a body; a GET has none.
 func request(ctx context.Context, method, address string, body []byte) (*http.Request, error) {
-	req, err := http.NewRequestWithContext(ctx, method, address, bytes.NewReader(body))
-	if err != nil {
-		return nil, &alert.SendError{Permanent: true, Message: "the URL cannot be used"}
+	var content io.Reader
+	if method != http.MethodGet {
+		content = bytes.NewReader(body)
 	}
-	if method == http.MethodGet {
-		req.Body, req.ContentLength, req.GetBody = nil, 0, nil
+	req, err := http.NewRequestWithContext(ctx, method, address, content)
+	if err != nil {
+		return nil, permanent("the URL cannot be used")
 	}
 	req.Header.Set("User-Agent", "sqlsentinel")
 	return req, nil
 }
 
-// connect resolves, connects and shakes hands; it sends no request.
-func (w *web) connect(ctx context.Context, address string, verify bool) error {
+// connect resolves, connects and shakes hands within a time; it sends no request.
+func (w *web) connect(ctx context.Context, address string, verify bool, within time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" {
 		return errors.New("the URL cannot be used")
@@ -152,26 +109,41 @@ func (w *web) connect(ctx context.Context, address string, verify bool) error {
 	if err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}
-	defer func() { _ = conn.Close() }()
+	defer func() { _ = conn.Close() }() // nothing was sent over it
 	if u.Scheme != "https" {
 		return nil
 	}
-	handshake := tls.Client(conn, &tls.Config{ServerName: u.Hostname(), MinVersion: tls.VersionTLS12, InsecureSkipVerify: !verify}) //nolint:gosec // only where verify_tls: false is written
-	if err := handshake.HandshakeContext(ctx); err != nil {
+	if err := tls.Client(conn, w.tls(u.Hostname(), verify)).HandshakeContext(ctx); err != nil {
 		return fmt.Errorf("TLS: %w", err)
 	}
 	return nil
 }
 
-// checkURL tells what is wrong with a web address, after its references are resolved.
-func checkURL(path, text string, env alert.Lookup) []alert.SettingProblem {
-	resolved, err := alert.Expand(text, env)
-	if err != nil {
-		return []alert.SettingProblem{problem(path, "%s", err)}
+// checkURL tells what is wrong with a web address that may hold references and fields.
+func (w *web) checkURL(path, text string, env alert.Lookup) []alert.SettingProblem {
+	if found := checkTemplate(path, text, env); len(found) > 0 {
+		return found
 	}
-	u, err := url.Parse(resolved)
-	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+	one, err := sampleURL(text, env, "a")
+	if err != nil || one.Host == "" || one.Scheme != "https" && one.Scheme != "http" {
 		return []alert.SettingProblem{problem(path, "is not a URL that begins with https:// or http://")}
 	}
+	other, err := sampleURL(text, env, "b")
+	if err != nil || other.Scheme != one.Scheme || other.Host != one.Host || other.User.String() != one.User.String() {
+		return []alert.SettingProblem{problem(path, "has a field before the path; data must not choose the receiver")}
+	}
+	if w.guard.refusesHost(one.Hostname()) {
+		return []alert.SettingProblem{problem(path, "is a link-local or metadata address, which is never a receiver")}
+	}
 	return nil
+}
+
+// sampleURL is the address with a word in the place of every field.
+func sampleURL(text string, env alert.Lookup, word string) (*url.URL, error) {
+	f := filler{resolve: func(s string) (string, error) { return alert.Expand(s, env) }}
+	filled, err := f.text(text, func(string) string { return word })
+	if err != nil {
+		return nil, err
+	}
+	return url.Parse(filled)
 }

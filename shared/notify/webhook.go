@@ -3,11 +3,13 @@ package notify
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -16,7 +18,7 @@ import (
 	"github.com/sqlsentinel/sqlsentinel/shared/alert"
 )
 
-// webhook posts JSON to any service.
+// webhook sends JSON to any service.
 type webhook struct {
 	secrets *alert.Secrets
 	web     *web
@@ -41,101 +43,38 @@ type WebhookOverride struct {
 	Payload json.RawMessage `json:"payload,omitempty" file:"json" doc:"The payload instead"`
 }
 
-func (w *webhook) Name() string  { return "webhook" }
+const webhookDefault = "${WEBHOOK_URL}"
+
+// Name returns "webhook".
+func (w *webhook) Name() string { return "webhook" }
+
+// Settings returns a zero WebhookSettings.
 func (w *webhook) Settings() any { return &WebhookSettings{} }
 
+// Address is the URL as written.
 func (w *webhook) Address(raw json.RawMessage) (identity, label string) {
-	s, _ := decode[WebhookSettings](raw)
-	if s.URL == "" {
-		return "${WEBHOOK_URL}", "webhook"
-	}
-	if strings.HasPrefix(s.URL, "${") {
-		return s.URL, "webhook " + s.URL
+	s, _ := decode[WebhookSettings](raw) // settings that cannot be read have no address
+	switch {
+	case s.URL == "":
+		return webhookDefault, "webhook"
+	case strings.HasPrefix(s.URL, "${"):
+		base, _, _ := strings.Cut(s.URL, "?")
+		return s.URL, "webhook " + base
 	}
 	return s.URL, "webhook " + alert.RedactURL(s.URL, false)
 }
 
-func (w *webhook) Check(raw json.RawMessage, env alert.Lookup) []alert.SettingProblem {
-	s, err := decode[WebhookSettings](raw)
-	if err != nil {
-		return []alert.SettingProblem{problem("", "%s", err)}
-	}
-	var out []alert.SettingProblem
-	if s.URL == "" && fromEnv(env, "WEBHOOK_URL") == "" {
-		out = append(out, problem("url", "is missing; write it here or set WEBHOOK_URL"))
-	}
-	if s.URL != "" {
-		out = append(out, checkLink("url", s.URL, env)...)
-	}
-	out = append(out, checkMethod("method", s.Method)...)
-	out = append(out, checkPayload("payload", s.Payload)...)
-	for _, name := range slices.Sorted(maps.Keys(s.Headers)) {
-		out = append(out, checkHeader(name, s.Headers[name], env)...)
-	}
-	for _, event := range slices.Sorted(maps.Keys(s.PerEvent)) {
-		out = append(out, checkOverride(event, s.PerEvent[event], env)...)
-	}
-	if s.VerifyTLS != nil && !*s.VerifyTLS {
-		warning := problem("verify_tls", "any certificate is accepted: whoever answers at the address can read the messages")
-		warning.Warning = true
-		out = append(out, warning)
-	}
-	if s.SigningSecret != "" {
-		if secret, err := alert.Expand(s.SigningSecret, env); err != nil || len(secret) < 16 {
-			out = append(out, problem("signing_secret", "must have 16 characters or more"))
-		}
-	}
-	return out
-}
+func (s WebhookSettings) verify() bool { return s.VerifyTLS == nil || *s.VerifyTLS }
 
-func checkOverride(event string, o WebhookOverride, env alert.Lookup) []alert.SettingProblem {
-	var out []alert.SettingProblem
-	path := "per_event." + event
-	if !slices.Contains(alert.Events, alert.Event(event)) {
-		out = append(out, problem(path, "there is no event %q; there are %s", event, eventList()))
+// of returns the settings as they are for one event.
+func (s WebhookSettings) of(event alert.Event) WebhookSettings {
+	o := s.PerEvent[string(event)]
+	s.URL = or(o.URL, or(s.URL, webhookDefault))
+	s.Method = strings.ToUpper(or(o.Method, or(s.Method, http.MethodPost)))
+	if len(o.Payload) > 0 {
+		s.Payload = o.Payload
 	}
-	if o.URL != "" {
-		out = append(out, checkLink(path+".url", o.URL, env)...)
-	}
-	out = append(out, checkMethod(path+".method", o.Method)...)
-	return append(out, checkPayload(path+".payload", o.Payload)...)
-}
-
-func eventList() string {
-	names := make([]string, len(alert.Events))
-	for i, e := range alert.Events {
-		names[i] = string(e)
-	}
-	return strings.Join(names, ", ")
-}
-
-// checkLink checks a URL with fields in it.
-func checkLink(path, text string, env alert.Lookup) []alert.SettingProblem {
-	if err := checkText(protect(text)); err != nil {
-		return []alert.SettingProblem{problem(path, "%s", err)}
-	}
-	return checkURL(path, text, env)
-}
-
-func checkMethod(path, method string) []alert.SettingProblem {
-	if method != "" && !slices.Contains([]string{"POST", "PUT", "PATCH", "GET"}, strings.ToUpper(method)) {
-		return []alert.SettingProblem{problem(path, "must be POST, PUT, PATCH or GET")}
-	}
-	return nil
-}
-
-func checkHeader(name, value string, env alert.Lookup) []alert.SettingProblem {
-	path := "headers." + name
-	token := name != "" && !strings.ContainsFunc(name, func(r rune) bool {
-		return r <= ' ' || r >= 0x7f || strings.ContainsRune("()<>@,;:\\\"/[]?={}", r)
-	})
-	if !token {
-		return []alert.SettingProblem{problem(path, "is no name of a header")}
-	}
-	if text, err := alert.Expand(value, env); err != nil || strings.ContainsAny(text, "\r\n\x00") {
-		return []alert.SettingProblem{problem(path, "must be one line")}
-	}
-	return nil
+	return s
 }
 
 // prepared is a request ready to be sent.
@@ -146,21 +85,13 @@ type prepared struct {
 }
 
 // prepare makes the request of a delivery.
-func (w *webhook) prepare(ctx context.Context, d alert.Delivery) (*prepared, error) {
+func (w *webhook) prepare(ctx context.Context, d alert.Delivery, resolve resolver) (*prepared, error) {
 	s, err := decode[WebhookSettings](d.Target.Settings)
 	if err != nil {
 		return nil, err
 	}
-	if s.URL == "" {
-		s.URL = "${WEBHOOK_URL}"
-	}
-	if o, ok := s.PerEvent[string(d.Message.Event)]; ok {
-		s.URL, s.Method = or(o.URL, s.URL), or(o.Method, s.Method)
-		if len(o.Payload) > 0 {
-			s.Payload = o.Payload
-		}
-	}
-	fill, err := newFiller(d.Message, w.secrets)
+	s = s.of(d.Message.Event)
+	fill, err := newFiller(d.Message, resolve)
 	if err != nil {
 		return nil, err
 	}
@@ -168,68 +99,85 @@ func (w *webhook) prepare(ctx context.Context, d alert.Delivery) (*prepared, err
 	if err != nil {
 		return nil, err
 	}
-	w.secrets.HideURL(address)
-	body, err := fill.payload(s.Payload, d.Message)
-	if err != nil {
+	hideLink(w.secrets, s.URL, address, false)
+	p := &prepared{verify: s.verify()}
+	if s.Method != http.MethodGet {
+		if p.body, err = fill.payload(s.Payload, d.Message); err != nil {
+			return nil, err
+		}
+	}
+	if p.request, err = request(ctx, s.Method, address, p.body); err != nil {
 		return nil, err
 	}
-	req, err := request(ctx, strings.ToUpper(or(s.Method, http.MethodPost)), address, body)
-	if err != nil {
-		return nil, err
-	}
-	if req.Method == http.MethodGet {
-		body = nil
-	}
-	p := &prepared{request: req, body: body, verify: s.VerifyTLS == nil || *s.VerifyTLS}
-	if err := w.headers(p, s, d); err != nil {
+	if err := w.headers(p, s, d, resolve); err != nil {
 		return nil, err
 	}
 	return p, w.sign(p, s, d)
 }
 
-func or(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
-}
-
-func (w *webhook) headers(p *prepared, s WebhookSettings, d alert.Delivery) error {
+// headers sets ours, then the default of WEBHOOK_AUTH_HEADER, then the target's own.
+func (w *webhook) headers(p *prepared, s WebhookSettings, d alert.Delivery, resolve resolver) error {
+	header := p.request.Header
 	if p.body != nil {
-		p.request.Header.Set("Content-Type", "application/json")
+		header.Set("Content-Type", "application/json")
 	}
-	p.request.Header.Set("Idempotency-Key", d.Message.EventID)
-	if name, value := defaultAuth(w.secrets); name != "" {
-		p.request.Header.Set(name, value)
+	header.Set("Idempotency-Key", d.Message.EventID)
+	name, value, err := defaultAuth(w.secrets.Lookup)
+	if err != nil {
+		return permanent("%s", err)
 	}
-	for name, value := range s.Headers {
-		text, err := resolve(w.secrets, value)
+	if name != "" && (p.request.URL.User == nil || name != "Authorization") {
+		w.hideHeader(value)
+		header.Set(name, value)
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Headers)) {
+		text, err := resolve(s.Headers[name])
 		if err != nil {
 			return err
 		}
-		if strings.ContainsAny(text, "\r\n\x00") {
-			return &alert.SendError{Permanent: true, Message: "the header " + name + " has more than one line"}
+		if !isToken(name) || !oneLine(text) {
+			return permanent("the header %q cannot be sent: its name or value is malformed", cut(line(name), 60))
 		}
-		p.request.Header.Set(name, text)
-		if strings.EqualFold(name, "Authorization") {
-			_, credential, _ := strings.Cut(text, " ")
-			w.secrets.Hide(credential)
+		if !harmless(name) {
+			w.hideHeader(text)
 		}
+		if strings.EqualFold(name, "Host") {
+			p.request.Host = text
+		}
+		header.Set(name, text)
 	}
 	return nil
 }
 
+// hideHeader hides a header's value, and the credential that stands behind its scheme.
+func (w *webhook) hideHeader(value string) {
+	hide(w.secrets, value)
+	if _, credential, ok := strings.Cut(value, " "); ok {
+		hide(w.secrets, strings.TrimSpace(credential))
+	}
+}
+
 // defaultAuth is WEBHOOK_AUTH_HEADER: the value of Authorization, or "Name: value".
-func defaultAuth(secrets *alert.Secrets) (name, value string) {
-	text := fromEnv(secrets.Lookup, "WEBHOOK_AUTH_HEADER")
-	if text == "" || strings.ContainsAny(text, "\r\n\x00") {
-		return "", ""
+func defaultAuth(env alert.Lookup) (name, value string, err error) {
+	text := fromEnv(env, "WEBHOOK_AUTH_HEADER")
+	if text == "" {
+		return "", "", nil
 	}
-	if name, value, ok := strings.Cut(text, ": "); ok && !strings.Contains(name, " ") {
-		secrets.Hide(value)
-		return name, value
+	if !oneLine(text) {
+		return "", "", errors.New("WEBHOOK_AUTH_HEADER must be one line: the value of Authorization, or `Name: value`")
 	}
-	return "Authorization", text
+	if name, value, ok := strings.Cut(text, ": "); ok && isToken(name) {
+		return http.CanonicalHeaderKey(name), strings.TrimSpace(value), nil
+	}
+	return "Authorization", text, nil
+}
+
+// signer makes the signer of a secret: Base64 after whsec_, any other as it is.
+func signer(secret string) (*standardwebhooks.Webhook, error) {
+	if strings.HasPrefix(secret, "whsec_") {
+		return standardwebhooks.NewWebhook(secret)
+	}
+	return standardwebhooks.NewWebhookRaw([]byte(secret))
 }
 
 // sign signs by Standard Webhooks: id, time and body under the shared secret.
@@ -237,46 +185,50 @@ func (w *webhook) sign(p *prepared, s WebhookSettings, d alert.Delivery) error {
 	if s.SigningSecret == "" {
 		return nil
 	}
-	secret, err := resolve(w.secrets, s.SigningSecret)
+	secret, err := live(w.secrets)(s.SigningSecret)
 	if err != nil {
 		return err
 	}
-	signer, err := standardwebhooks.NewWebhookRaw([]byte(secret))
-	if strings.HasPrefix(secret, "whsec_") {
-		signer, err = standardwebhooks.NewWebhook(secret)
-	}
+	hide(w.secrets, secret)
+	by, err := signer(secret)
 	if err != nil {
-		return &alert.SendError{Permanent: true, Message: "signing_secret cannot be used: it is not base64 after whsec_"}
+		return permanent("signing_secret cannot be used: it is not Base64 after whsec_")
 	}
 	now := w.now()
-	signature, err := signer.Sign(d.Message.EventID, now, p.body)
+	signature, err := by.Sign(d.Message.EventID, now, p.body)
 	if err != nil {
-		return &alert.SendError{Permanent: true, Message: "the message cannot be signed"}
+		return permanent("the message cannot be signed")
 	}
 	p.request.Header.Set(standardwebhooks.HeaderWebhookID, d.Message.EventID)
-	p.request.Header.Set(standardwebhooks.HeaderWebhookTimestamp, fmt.Sprint(now.Unix()))
+	p.request.Header.Set(standardwebhooks.HeaderWebhookTimestamp, strconv.FormatInt(now.Unix(), 10))
 	p.request.Header.Set(standardwebhooks.HeaderWebhookSignature, signature)
 	return nil
 }
 
+// Send sends the request once; any 2xx answer is success.
 func (w *webhook) Send(ctx context.Context, d alert.Delivery) error {
-	p, err := w.prepare(ctx, d)
+	p, err := w.prepare(ctx, d, live(w.secrets))
 	if err != nil {
 		return err
 	}
-	status, answer, header, err := w.web.do(p.request, p.verify)
+	said, err := w.web.do(p.request, p.verify)
 	if err != nil {
 		return err
 	}
-	return judge(status, answer, header, w.now())
+	return judge(said, w.secrets.Clean, w.now())
 }
 
+// Render shows the request; every reference and every credential is ***.
 func (w *webhook) Render(ctx context.Context, d alert.Delivery) (Rendered, error) {
-	p, err := w.prepare(ctx, d)
+	if _, err := w.prepare(ctx, d, live(w.secrets)); err != nil {
+		return Rendered{}, err // what could not be sent is not shown as if it could
+	}
+	p, err := w.prepare(ctx, d, masked(w.secrets))
 	if err != nil {
 		return Rendered{}, err
 	}
-	out := Rendered{Summary: p.request.Method + " " + w.secrets.Clean(alert.RedactURL(p.request.URL.String(), false)), Body: w.secrets.Clean(string(p.body))}
+	address := alert.RedactURL(p.request.URL.String(), false)
+	out := Rendered{Summary: p.request.Method + " " + w.secrets.Clean(address), Body: w.secrets.Clean(string(p.body))}
 	for _, name := range slices.Sorted(maps.Keys(p.request.Header)) {
 		value := p.request.Header.Get(name)
 		if !harmless(name) {
@@ -289,20 +241,36 @@ func (w *webhook) Render(ctx context.Context, d alert.Delivery) (Rendered, error
 
 // harmless tells whether a header's value may be shown.
 func harmless(name string) bool {
-	return slices.Contains([]string{"Content-Type", "User-Agent", "Idempotency-Key", "Webhook-Id", "Webhook-Timestamp"}, http.CanonicalHeaderKey(name))
+	return slices.Contains([]string{"Content-Type", "Accept", "User-Agent", "Idempotency-Key", "Webhook-Id", "Webhook-Timestamp"}, http.CanonicalHeaderKey(name))
 }
 
+// Connect connects to every host that the target sends to; it sends no request.
 func (w *webhook) Connect(ctx context.Context, t alert.Target) error {
 	s, err := decode[WebhookSettings](t.Settings)
 	if err != nil {
 		return err
 	}
-	address, err := resolve(w.secrets, or(s.URL, "${WEBHOOK_URL}"))
-	if err != nil {
-		return err
+	f := filler{resolve: live(w.secrets)}
+	done := map[string]bool{}
+	for _, event := range alert.Events {
+		written := s.of(event).URL
+		address, err := f.text(written, func(string) string { return "x" })
+		if err != nil {
+			return err
+		}
+		hideLink(w.secrets, written, address, false)
+		u, err := url.Parse(address)
+		if err != nil || u.Host == "" {
+			return permanent("the URL cannot be used")
+		}
+		origin := (&url.URL{Scheme: u.Scheme, Host: u.Host}).String()
+		if done[origin] || !t.Hears(event) {
+			continue
+		}
+		done[origin] = true
+		if err := w.web.connect(ctx, origin, s.verify(), t.WithDefaults().Timeout.Std()); err != nil {
+			return fmt.Errorf("reach the webhook: %w", err)
+		}
 	}
-	if u, err := url.Parse(address); err == nil {
-		address = (&url.URL{Scheme: u.Scheme, Host: u.Host}).String()
-	}
-	return w.web.connect(ctx, address, s.VerifyTLS == nil || *s.VerifyTLS)
+	return nil
 }

@@ -234,11 +234,17 @@ func (d *mysqlDialect) probe(ctx context.Context, conn *sql.Conn, text string) e
 	return stmt.Close()
 }
 
-// empty asks the server whether nothing but comments follows the last semicolon.
+// empty asks the server whether nothing but comments follows a semicolon: what is both a
+// statement, if an empty one, and nothing behind a number.
 func (d *mysqlDialect) empty(ctx context.Context, conn *sql.Conn, rest string) bool {
-	stmt, err := conn.PrepareContext(ctx, rest)
+	behind, err := conn.PrepareContext(ctx, "SELECT (1\n"+rest+"\n)")
+	if err != nil {
+		return false
+	}
+	_ = behind.Close()
+	alone, err := conn.PrepareContext(ctx, rest)
 	if err == nil {
-		_ = stmt.Close()
+		return alone.Close() == nil
 	}
 	var failed *mysql.MySQLError
 	return errors.As(err, &failed) && failed.Number == emptyQuery
@@ -274,6 +280,8 @@ func mysqlText(kind string, text []byte) alert.Value {
 	switch {
 	case strings.HasSuffix(kind, "BLOB"), strings.HasSuffix(kind, "BINARY"), kind == "GEOMETRY":
 		return alert.BytesValue(text)
+	case kind == "BIT" && len(text) > 8: // MariaDB writes the bits of an expression in digits
+		return alert.NumberValue(string(text))
 	case kind == "BIT":
 		n := uint64(0)
 		for _, b := range text {

@@ -1,10 +1,10 @@
 package query
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"database/sql/driver"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -112,18 +112,31 @@ func (*postgresDialect) value(column *sql.ColumnType, cell any) alert.Value {
 	return alert.TextValue(fmt.Sprint(cell))
 }
 
+// postgresTime writes a time as its type does: in ISO form, with an offset if it has one.
 func postgresTime(kind string, t time.Time) alert.Value {
+	layout := "15:04:05.999999"
 	switch kind {
+	case "TIME", "TIMETZ":
+		if kind == "TIMETZ" {
+			layout += "-07:00"
+		}
+		text := t.Format(layout)
+		if t.Day() == 2 { // the driver's way to write 24:00:00
+			text = "24" + text[2:]
+		}
+		return alert.TextValue(text)
 	case "DATE":
-		return alert.TextValue(t.Format(time.DateOnly))
+		layout = ""
 	case "TIMESTAMP":
-		return alert.TextValue(t.Format("2006-01-02T15:04:05.999999999"))
-	case "TIME":
-		return alert.TextValue(t.Format("15:04:05.999999999"))
-	case "TIMETZ":
-		return alert.TextValue(t.Format("15:04:05.999999999-07:00"))
+		layout = "T" + layout
+	default:
+		layout = "T" + layout + "Z07:00"
 	}
-	return alert.TimeValue(t)
+	year, era := t.Year(), ""
+	if year <= 0 {
+		year, era = 1-year, " BC"
+	}
+	return alert.TextValue(fmt.Sprintf("%04d%s%s", year, t.Format("-01-02"+layout), era))
 }
 
 func postgresText(kind, text string) alert.Value {
@@ -138,28 +151,87 @@ func postgresText(kind, text string) alert.Value {
 	return alert.TextValue(text)
 }
 
-// postgresArray turns an array of one dimension into a JSON array; one of more dimensions
-// stays the text that PostgreSQL writes.
+// postgresArray turns an array as PostgreSQL writes it, {1,NULL,"a b"}, into a JSON array.
 func postgresArray(element, text string) alert.Value {
-	var items []sql.NullString
-	if err := pq.Array(&items).Scan(text); err != nil {
+	p := arrayReader{element: element, rest: text}
+	if strings.HasPrefix(text, "[") { // [0:1]={…}: bounds that do not begin at 1
+		_, p.rest, _ = strings.Cut(text, "=")
+	}
+	if !p.array() || p.rest != "" {
 		return alert.TextValue(text)
 	}
-	values := make([]alert.Value, len(items))
-	for i, item := range items {
-		switch {
-		case !item.Valid:
-		case element == "BOOL":
-			values[i] = alert.BoolValue(item.String == "t")
-		default:
-			values[i] = postgresText(element, item.String)
+	return alert.JSONValue(p.out.Bytes())
+}
+
+// arrayReader reads an array from the front of rest and writes it as JSON.
+type arrayReader struct {
+	element, rest string
+	out           bytes.Buffer
+}
+
+func (p *arrayReader) array() bool {
+	if !p.take('{') {
+		return false
+	}
+	p.out.WriteByte('[')
+	for first := true; !p.take('}'); first = false {
+		if !first {
+			if !p.take(',') {
+				return false
+			}
+			p.out.WriteByte(',')
+		}
+		if strings.HasPrefix(p.rest, "{") {
+			if !p.array() {
+				return false
+			}
+		} else if !p.item() {
+			return false
 		}
 	}
-	out, err := json.Marshal(values)
-	if err != nil {
-		return alert.TextValue(text)
+	p.out.WriteByte(']')
+	return true
+}
+
+// take removes a character from the front, if it is there.
+func (p *arrayReader) take(c byte) bool {
+	if p.rest == "" || p.rest[0] != c {
+		return false
 	}
-	return alert.JSONValue(out)
+	p.rest = p.rest[1:]
+	return true
+}
+
+// item reads one element, quoted or not.
+func (p *arrayReader) item() bool {
+	var text strings.Builder
+	quoted := p.take('"')
+	for i := 0; i < len(p.rest); i++ {
+		switch c := p.rest[i]; {
+		case c == '\\' && i+1 < len(p.rest):
+			i++
+			text.WriteByte(p.rest[i])
+		case quoted && c == '"', !quoted && (c == ',' || c == '}'):
+			p.rest = strings.TrimPrefix(p.rest[i:], `"`)
+			return p.write(text.String(), quoted)
+		default:
+			text.WriteByte(c)
+		}
+	}
+	return false
+}
+
+func (p *arrayReader) write(text string, quoted bool) bool {
+	value := postgresText(p.element, text)
+	switch {
+	case !quoted && text == "NULL":
+		value = alert.NullValue()
+	case p.element == "BOOL":
+		value = alert.BoolValue(text == "t")
+	}
+	encoded, err := value.MarshalJSON()
+	p.out.Write(encoded)
+	return err == nil
 }
 
 func (*postgresDialect) explain(err error, query string) alert.Failure {
