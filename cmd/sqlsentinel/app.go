@@ -75,6 +75,13 @@ func (a *app) say(format string, args ...any) {
 	_, _ = fmt.Fprintln(a.errs, printableLines(text)) // who reads stderr may be gone
 }
 
+// warn tells of an error that fails nothing; none is nothing to tell.
+func (a *app) warn(what string, err error) {
+	if err != nil {
+		a.say("sqlsentinel: warning: %s: %v", what, err)
+	}
+}
+
 // print writes a line of a result to stdout, without control characters.
 func (a *app) print(format string, args ...any) error {
 	return a.write(printableLines(a.secrets.Clean(fmt.Sprintf(format, args...))) + "\n")

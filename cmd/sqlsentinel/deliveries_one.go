@@ -20,7 +20,7 @@ func (a *app) deliveriesShowCommand() *cobra.Command {
 		Example: "  sqlsentinel deliveries show dlv_7q2f",
 		Args:    between(1, 2, "ID, after CONFIG if it is not the default,"),
 		RunE: func(c *cobra.Command, args []string) error {
-			s, err := a.load(argument(args[:len(args)-1], 0))
+			s, err := a.load(first(args[:len(args)-1]))
 			if err != nil {
 				return err
 			}

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -31,6 +33,12 @@ is moved. It reaches no other network, and leaves no files unless --keep names a
 
 // demo plays the story in a folder that is removed afterwards, or kept.
 func (a *app) demo(ctx context.Context, keep string) (err error) {
+	defer outlivePipe()()
+	defer func() {
+		if errors.Is(err, syscall.EPIPE) {
+			err = nil // who reads has seen enough
+		}
+	}()
 	dir, cleanUp, err := demoFolder(keep)
 	if err != nil {
 		return err
@@ -45,6 +53,14 @@ func (a *app) demo(ctx context.Context, keep string) (err error) {
 		return err
 	}
 	return w.epilogue(ctx, explained, keep)
+}
+
+// outlivePipe makes writing to a pipe that nobody reads an error, not the end of the
+// process, which would leave the demo's files behind. It returns what undoes it.
+func outlivePipe() func() {
+	broken := make(chan os.Signal, 1)
+	signal.Notify(broken, syscall.SIGPIPE)
+	return func() { signal.Stop(broken) }
 }
 
 // demoFolder makes the folder of the demo; cleanUp removes what shall not stay.

@@ -44,7 +44,8 @@ func (p *demoPrinter) run(e sentinel.Evaluation) {
 	for _, reason := range e.Record.Reasons {
 		words = append(words, string(reason.Code))
 	}
-	p.line("  %-6s %-16s %-14s %s", e.Record.Status, e.Alert.Name, demoValues(e.Record), strings.Join(words, " "))
+	line := fmt.Sprintf("  %-6s %-16s %-14s %s", e.Record.Status, e.Alert.Name, demoValues(e.Record), strings.Join(words, " "))
+	p.line("%s", strings.TrimRight(line, " "))
 	if e.Record.Error != "" {
 		p.text("         ", e.Record.Error)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -81,6 +82,22 @@ func TestTheDemoKeepsAFolderThatOtherCommandsRead(t *testing.T) {
 	for _, name := range []string{"Revenue today", "Failed payments", "Low stock", "Nightly import"} {
 		require.Regexp(t, name+` +OK`, stdout.String())
 	}
+}
+
+func TestTheDemoLeavesNothingBehindWhenItsReaderGoes(t *testing.T) {
+	temp := t.TempDir()
+	reader, writer, err := os.Pipe()
+	require.NoError(t, err)
+	c := exec.CommandContext(t.Context(), "sqlsentinel", "demo") // this program, as TestMain lays it into the PATH
+	c.Env = append(os.Environ(), "TMPDIR="+temp)
+	var stderr bytes.Buffer
+	c.Stdout, c.Stderr = writer, &stderr
+	require.NoError(t, reader.Close(), "as head does once it has its lines")
+	require.NoError(t, c.Run(), stderr.String())
+	require.NoError(t, writer.Close())
+	left, err := os.ReadDir(temp)
+	require.NoError(t, err)
+	require.Empty(t, left)
 }
 
 func TestTheDemoOverwritesNothing(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -25,11 +26,9 @@ const stuckAfter = 5
 // heartbeat asks for the heartbeat's URL if all is well with the watching itself. That it
 // cannot be reached never fails the run; only the state's failure does.
 func (s *session) heartbeat(ctx context.Context, e *engine, outcomes []outcome) error {
-	for _, o := range outcomes {
-		if !o.done || o.err != nil {
-			s.say("the heartbeat is not sent: not every alert ran")
-			return nil
-		}
+	if slices.ContainsFunc(outcomes, func(o outcome) bool { return !o.done || o.err != nil }) {
+		s.say("the heartbeat is not sent: not every alert ran")
+		return nil
 	}
 	ill, err := s.illness(ctx, e.store)
 	if err != nil {
@@ -39,9 +38,7 @@ func (s *session) heartbeat(ctx context.Context, e *engine, outcomes []outcome) 
 		s.say("the heartbeat is not sent: %s", ill)
 		return nil
 	}
-	if err := s.ping(ctx); err != nil {
-		s.say("warning: the heartbeat failed: %v", err)
-	}
+	s.warn("the heartbeat failed", s.ping(ctx))
 	return nil
 }
 

@@ -28,7 +28,7 @@ func (a *app) historyCommand() *cobra.Command {
   sqlsentinel history --since 2026-11-01 --json`,
 		Args: configOnly(),
 		RunE: func(c *cobra.Command, args []string) error {
-			s, err := a.load(argument(args, 0))
+			s, err := a.load(first(args))
 			if err != nil {
 				return err
 			}

@@ -31,7 +31,7 @@ alerts.yaml, nothing is written.`,
   sqlsentinel init monitoring`,
 		Args: between(0, 1, "one argument at most, DIR"),
 		RunE: func(c *cobra.Command, args []string) error {
-			dir := argument(args, 0)
+			dir := first(args)
 			if dir == "" {
 				dir = "."
 			}

@@ -110,10 +110,10 @@ func readings(columns, texts []string) []alert.Fields {
 
 // valuesOf are the values that read like a text.
 func valuesOf(text string) []alert.Value {
-	switch {
-	case text == "NULL":
+	switch text {
+	case "NULL":
 		return []alert.Value{alert.NullValue()}
-	case text == "true" || text == "false":
+	case "true", "false":
 		return []alert.Value{alert.TextValue(text), alert.BoolValue(text == "true")}
 	}
 	if n := alert.NumberValue(text); n.Kind() == alert.Number {

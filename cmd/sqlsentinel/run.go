@@ -32,7 +32,7 @@ rows, decision and messages are printed as they would be.`,
   sqlsentinel run --json | jq '.runs[] | select(.status == "ERROR")'`,
 		Args: configOnly(),
 		RunE: func(c *cobra.Command, args []string) error {
-			s, err := a.load(argument(args, 0))
+			s, err := a.load(first(args))
 			if err != nil {
 				return err
 			}

@@ -149,10 +149,10 @@ func (s *session) setting(name string) string {
 // chosen are the alerts that --alert names.
 func (s *session) chosen() ([]alert.Alert, error) { return choose(s.file.Alerts, s.flags.alerts) }
 
-// argument is args[i], or empty.
-func argument(args []string, i int) string {
-	if i < len(args) {
-		return args[i]
+// first is the first argument, or empty.
+func first(args []string) string {
+	if len(args) == 0 {
+		return ""
 	}
-	return ""
+	return args[0]
 }

@@ -41,7 +41,7 @@ always told. A new silence takes the place of the one before.`,
 			if (flags.duration == "") == (flags.until == "") {
 				return usagef("say how long: either --duration or --until")
 			}
-			s, err := a.load(argument(args, 0))
+			s, err := a.load(first(args))
 			if err != nil {
 				return err
 			}

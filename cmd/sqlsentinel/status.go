@@ -25,7 +25,7 @@ and undelivered messages are shown beside it. It changes nothing.`,
   sqlsentinel status --json | jq '.alerts[] | select(.status != "OK")'`,
 		Args: configOnly(),
 		RunE: func(c *cobra.Command, args []string) error {
-			s, err := a.load(argument(args, 0))
+			s, err := a.load(first(args))
 			if err != nil {
 				return err
 			}

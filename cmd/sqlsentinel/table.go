@@ -74,14 +74,18 @@ func (g grid) withoutEmptyColumns() grid {
 
 // layout wraps cells so that the table is not wider than the terminal.
 func (g grid) layout(width int, color bool) string {
+	widths := g.fit(width)
 	t := table.New().Border(lipgloss.HiddenBorder()).
 		BorderTop(false).BorderBottom(false).BorderLeft(false).BorderRight(false).
 		BorderHeader(false).BorderColumn(false).BorderRow(false).
-		Headers(g.header...).Rows(g.rows...).
-		StyleFunc(func(row, column int) lipgloss.Style { return g.style(row, column, color) })
-	if natural := sum(g.widths()) + 2*len(g.header); natural > width {
-		t = t.Width(width)
-	}
+		Headers(g.header...).Rows(g.rows...).Width(sum(widths) + gap*(len(widths)-1)).
+		StyleFunc(func(row, column int) lipgloss.Style {
+			style := g.style(row, column, color).Width(widths[column])
+			if column < len(widths)-1 {
+				style = style.PaddingRight(gap).Width(widths[column] + gap)
+			}
+			return style
+		})
 	lines := strings.Split(t.Render(), "\n")
 	for i, line := range lines {
 		lines[i] = strings.TrimRight(line, " ")
@@ -97,7 +101,7 @@ func (g grid) style(row, column int, color bool) lipgloss.Style {
 	if color && row >= 0 && row < len(g.rows) && column == g.status {
 		style = statusColor(g.rows[row][column])
 	}
-	return style.PaddingRight(2)
+	return style
 }
 
 // widths are those of the columns, in terminal cells.

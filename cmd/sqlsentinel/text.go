@@ -32,9 +32,8 @@ func escape(text string, unwanted func(rune) bool) string {
 		return text
 	}
 	var out strings.Builder
-	for i, size := 0, 0; i < len(text); i += size {
-		var r rune
-		r, size = utf8.DecodeRuneInString(text[i:])
+	for i := 0; i < len(text); {
+		r, size := utf8.DecodeRuneInString(text[i:])
 		switch {
 		case r == utf8.RuneError && size == 1:
 			fmt.Fprintf(&out, `\x%02x`, text[i])
@@ -51,6 +50,7 @@ func escape(text string, unwanted func(rune) bool) string {
 		default:
 			fmt.Fprintf(&out, `\u%04x`, r)
 		}
+		i += size
 	}
 	return out.String()
 }

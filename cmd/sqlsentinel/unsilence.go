@@ -26,7 +26,7 @@ by the next run.`,
 			if len(a.flags.alerts) == 0 {
 				return usagef("name the alert to unsilence with --alert")
 			}
-			s, err := a.load(argument(args, 0))
+			s, err := a.load(first(args))
 			if err != nil {
 				return err
 			}

@@ -25,7 +25,7 @@ far with every target as it can without sending anything.`,
   sqlsentinel validate --json | jq -r '.problems[] | "\(.line): \(.message)"'`,
 		Args: configOnly(),
 		RunE: func(c *cobra.Command, args []string) error {
-			s, err := a.load(argument(args, 0))
+			s, err := a.load(first(args))
 			if err != nil {
 				return err
 			}

@@ -22,6 +22,9 @@ func (d *decider) count() {
 		d.reasons.addFor(InstanceGone, d.s.Instances[id].Key.String(), "its row is gone, which counts as OK")
 		d.countInstance(id, Row{Instance: d.s.Instances[id].Key, Status: StatusOK})
 	}
+	if len(d.reasons.entries) == 0 {
+		d.reasons.add(OKSteady, "OK, and nothing is open")
+	}
 	if d.record.Status == StatusAlert {
 		d.s.ConsecutiveAlerts, d.s.ConsecutiveOKs = d.s.ConsecutiveAlerts+1, 0
 	} else {
@@ -54,9 +57,6 @@ func (d *decider) countInstance(id string, row Row) {
 	i := d.s.Instances[id]
 	if i == nil {
 		if row.Status == StatusOK {
-			if !d.keyed {
-				d.reasons.add(OKSteady, "OK, and nothing is open")
-			}
 			return
 		}
 		i = &Instance{Key: row.Instance}
@@ -98,7 +98,7 @@ func (d *decider) alerting(id string, i *Instance) {
 // stillOpen decides on an ALERT row of an open episode: targets that were never told,
 // escalation, reminder.
 func (d *decider) stillOpen(id string, i *Instance) {
-	label, said := i.Key.String(), false
+	label, said, held := i.Key.String(), false, d.held
 	for _, t := range d.a.Notify {
 		if !i.Episode.told(t.ID) && d.tell(t, id, i, EventAlert) {
 			said = true
@@ -112,7 +112,7 @@ func (d *decider) stillOpen(id string, i *Instance) {
 		}
 		d.reasons.addFor(AlertReminded, label, fmt.Sprintf("%s have passed since the last message", d.a.RemindEvery))
 	}
-	if !said {
+	if !said && d.held == held {
 		text := "the episode is open since " + stamp(i.Episode.Opened) + "; nothing new to tell"
 		if d.a.RemindEvery > 0 && !d.s.LastMessage.IsZero() {
 			text += ", the next reminder is due at " + stamp(d.s.LastMessage.Add(d.a.RemindEvery.Std()))
@@ -165,10 +165,7 @@ func stepID(step Escalation) string {
 func (d *decider) clearing(id string, i *Instance) {
 	at, label := d.in.Run.Scheduled, i.Key.String()
 	switch {
-	case i.Episode == nil:
-		if !d.keyed {
-			d.reasons.add(OKSteady, "OK, and nothing is open")
-		}
+	case i.Episode == nil: // it was pending, or its last message may be on its way
 	case d.a.RecoverAfter.reached(i.OKs.Runs, i.OKs.Since, at):
 		d.reasons.addFor(Recovered, label, "OK"+d.a.RecoverAfter.held(i.OKs.Runs, i.OKs.Since, at)+": the episode closes")
 		d.recover(id, i)

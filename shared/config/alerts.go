@@ -40,7 +40,7 @@ type reading struct {
 	item, name, query, queryFile *yaml.Node
 	schedule, zone, forNode      *yaml.Node
 	noData, timeout, keySet      bool
-	errorOwners                  bool
+	errorOwners, queryRead       bool
 	notify                       *yaml.Node
 }
 
@@ -73,8 +73,8 @@ func (r *reading) handlers() map[string]handler {
 		"severity":      r.severity,
 		"runbook_url":   func(n *yaml.Node, path string) { r.a.RunbookURL = r.text(n, path) },
 		"labels":        r.labels,
-		"query":         func(n *yaml.Node, path string) { r.a.Query, _ = r.raw(n, path); r.query = n },
-		"query_file":    r.readQuery,
+		"query":         func(n *yaml.Node, path string) { r.a.Query, r.queryRead = r.raw(n, path); r.query = n },
+		"query_file":    func(n *yaml.Node, _ string) { r.queryFile = n },
 		"database":      r.databaseName,
 		"schedule":      func(n *yaml.Node, path string) { r.a.Schedule, r.schedule = r.text(n, path), n },
 		"timezone":      func(n *yaml.Node, path string) { r.a.Timezone, r.zone = r.text(n, path), n },
@@ -123,7 +123,6 @@ func (r *reading) labels(n *yaml.Node, path string) {
 }
 
 func (r *reading) readQuery(n *yaml.Node, path string) {
-	r.queryFile = n
 	name := r.required(n, path)
 	if name == "" {
 		return
@@ -194,14 +193,15 @@ func (r *reading) escalate(n *yaml.Node, path string) {
 			continue
 		}
 		var step alert.Escalation
+		notified := false
 		r.fields(entries, at, map[string]handler{
 			"after":  func(n *yaml.Node, path string) { step.After = r.count(n, path) },
-			"notify": func(n *yaml.Node, path string) { step.Notify = r.targets(n, path) },
+			"notify": func(n *yaml.Node, path string) { step.Notify, notified = r.targets(n, path), true },
 		})
 		if step.After.IsZero() {
 			r.wrong(item, join(at, "after"), "an escalation needs `after`, such as 3 runs or 30m")
 		}
-		if step.Notify == nil {
+		if !notified {
 			r.wrong(item, join(at, "notify"), "an escalation needs `notify`")
 		}
 		r.a.Escalate = append(r.a.Escalate, step)
@@ -229,7 +229,9 @@ func (r *reading) complete(path string) {
 		r.wrong(r.queryFile, join(path, "query_file"), "write `query` or `query_file`, not both")
 	case r.query == nil && r.queryFile == nil:
 		r.wrong(r.item, join(path, "query"), "the alert has no query; write `query` or `query_file`")
-	case strings.TrimSpace(r.a.Query) == "" && r.query != nil:
+	case r.queryFile != nil:
+		r.readQuery(r.queryFile, join(path, "query_file"))
+	case strings.TrimSpace(r.a.Query) == "" && r.queryRead:
 		r.wrong(r.query, join(path, "query"), "the query is empty")
 	}
 	if len(r.a.Key) > 0 && !r.noData {

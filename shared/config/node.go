@@ -19,6 +19,8 @@ type walker struct {
 	file     string
 	problems Problems
 	env      alert.Lookup
+	// expanded is what was put into texts from the environment: no message shows it.
+	expanded *alert.Secrets
 	nodes    int
 	active   map[*yaml.Node]bool
 	overrun  bool
@@ -29,7 +31,8 @@ func (w *walker) at(n *yaml.Node, path, severity, format string, args ...any) {
 	if n != nil && n.Line > 0 {
 		line, column = n.Line, n.Column
 	}
-	w.problems = append(w.problems, Problem{File: w.file, Line: line, Column: column, Path: path, Severity: severity, Message: fmt.Sprintf(format, args...)})
+	message := w.expanded.Clean(fmt.Sprintf(format, args...))
+	w.problems = append(w.problems, Problem{File: w.file, Line: line, Column: column, Path: path, Severity: severity, Message: message})
 }
 
 func (w *walker) wrong(n *yaml.Node, path, format string, args ...any) {

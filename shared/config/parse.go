@@ -44,7 +44,8 @@ func Parse(path string, data []byte, o Options) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.env = env
+	p.expanded = alert.NewSecrets(env)
+	p.env = p.expanded.Lookup
 	p.out.Secrets = alert.NewSecrets(env)
 	if root := p.document(data); root != nil {
 		p.root(root)
@@ -112,7 +113,11 @@ func (p *parser) document(data []byte) *yaml.Node {
 	}
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	var doc yaml.Node
-	if err := decoder.Decode(&doc); err != nil {
+	err := decoder.Decode(&doc)
+	if errors.Is(err, io.EOF) {
+		return top("the file is empty; `sqlsentinel init` writes one to start from")
+	}
+	if err != nil {
 		line := 1
 		if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
 			line, _ = strconv.Atoi(m[1])

@@ -121,6 +121,11 @@ func (p *parser) flatten(entries []entry, path string) ([]entry, bool) {
 		out = append(out, e)
 	}
 	for _, e := range nested {
+		if e.key.Value == "channel" { // beside `channel:` it has the name slack_channel
+			key := *e.key
+			key.Value = kindOf(out) + "_channel"
+			e.key = &key
+		}
 		if slices.ContainsFunc(out, func(x entry) bool { return x.key.Value == e.key.Value }) {
 			p.wrong(e.key, join(path, "config."+e.key.Value), "this key stands under `config` and beside it; write it once")
 			continue
@@ -128,6 +133,16 @@ func (p *parser) flatten(entries []entry, path string) ([]entry, bool) {
 		out = append(out, e)
 	}
 	return out, true
+}
+
+// kindOf is the value of `channel`.
+func kindOf(entries []entry) string {
+	for _, e := range entries {
+		if e.key.Value == "channel" {
+			return e.value.Value
+		}
+	}
+	return ""
 }
 
 // common reads what every target has and returns the rest.

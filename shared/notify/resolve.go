@@ -37,7 +37,7 @@ func live(secrets *alert.Secrets) resolver {
 			return "", permanent("%s", err)
 		}
 		if strings.Contains(out, "://") {
-			secrets.HideURL(out)
+			hideURL(secrets, out)
 		}
 		return out, nil
 	}
@@ -63,8 +63,9 @@ func hide(secrets *alert.Secrets, value string) {
 	secrets.Hide(value)
 	forms := []string{
 		html.EscapeString(value), strings.Trim(strconv.Quote(value), `"`), strings.Trim(strconv.QuoteToASCII(value), `"`),
-		strings.Join(strings.Fields(value), " "), strings.TrimRight(base64.URLEncoding.EncodeToString([]byte(value)), "="),
+		strings.Join(strings.Fields(value), " "),
 	}
+	forms = append(forms, inBase64(value)...)
 	if text, err := json.Marshal(value); err == nil {
 		forms = append(forms, strings.Trim(string(text), `"`))
 	}
@@ -84,14 +85,48 @@ func hide(secrets *alert.Secrets, value string) {
 	}
 }
 
+// inBase64 are the forms of a value somewhere inside a longer text in Base64, as in the
+// credentials of Basic or of AUTH PLAIN: three, for three bytes make four characters.
+func inBase64(value string) []string {
+	if len(value) < 8 {
+		return nil // what is left without the edges would be too common a text
+	}
+	var forms []string
+	for before, skip := range []int{0, 2, 3} {
+		text := append(make([]byte, before), value...)
+		whole := len(text) * 8 / 6 // characters that depend on nothing after the value
+		for _, encoding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
+			forms = append(forms, encoding.EncodeToString(text)[skip:whole])
+		}
+	}
+	return forms
+}
+
 // tokenLike is the length from which a part of a path is taken for a secret: a shorter one,
 // such as "alerts", would make other texts unreadable.
 const tokenLike = 16
 
+// hideURL hides what every URL hides, in every form: the password and the query string.
+func hideURL(secrets *alert.Secrets, address string) {
+	secrets.HideURL(address)
+	u, err := url.Parse(address)
+	if err != nil {
+		return
+	}
+	if password, ok := u.User.Password(); ok {
+		hide(secrets, password)
+	}
+	for _, values := range u.Query() {
+		for _, value := range values {
+			hide(secrets, value)
+		}
+	}
+}
+
 // hideLink hides the secret parts of a URL that was resolved from template: what every URL
 // hides, and the path too if it came out of a reference or always is the secret.
 func hideLink(secrets *alert.Secrets, template, address string, always bool) {
-	secrets.HideURL(address)
+	hideURL(secrets, address)
 	path, _, _ := strings.Cut(template, "?")
 	if !always && len(alert.References(path)) == 0 {
 		return
@@ -101,9 +136,15 @@ func hideLink(secrets *alert.Secrets, template, address string, always bool) {
 	if err != nil {
 		return
 	}
-	for _, part := range append(strings.Split(u.Path, "/"), u.Path, u.RequestURI()) {
-		if len(part) >= tokenLike || always && strings.HasPrefix(part, "/") && len(part) > 1 {
+	for _, part := range strings.Split(u.EscapedPath(), "/") {
+		if plain, err := url.PathUnescape(part); err == nil && len(part) >= tokenLike {
+			hide(secrets, plain)
 			hide(secrets, part)
+		}
+	}
+	for _, whole := range []string{u.Path, u.RequestURI()} {
+		if len(whole) >= tokenLike || always && len(whole) > 1 {
+			hide(secrets, whole)
 		}
 	}
 }

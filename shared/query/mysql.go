@@ -33,7 +33,7 @@ func (d *mysqlDialect) open(text, _ string) (*sql.DB, error) {
 	}
 	params := u.Query()
 	params.Del("charset")
-	config, err := mysql.ParseDSN("tcp(host)/?" + params.Encode())
+	config, err := mysqlOptions(params)
 	if err != nil {
 		return nil, err
 	}
@@ -58,6 +58,17 @@ func (d *mysqlDialect) open(text, _ string) (*sql.DB, error) {
 	return sql.OpenDB(&mysqlConnector{connector}), nil
 }
 
+// mysqlOptions has the driver read the part after the question mark, one option at a time,
+// so that an error can name the option and need not repeat its value.
+func mysqlOptions(params url.Values) (*mysql.Config, error) {
+	for name, values := range params {
+		if _, err := mysql.ParseDSN("tcp(host)/?" + url.Values{name: values}.Encode()); err != nil {
+			return nil, fmt.Errorf("the value of the option %q is none that the MySQL driver takes", name)
+		}
+	}
+	return mysql.ParseDSN("tcp(host)/?" + params.Encode())
+}
+
 // silent drops what the driver would log; its errors say it too.
 type silent struct{}
 
@@ -79,11 +90,17 @@ type mysqlConn interface {
 	driver.Validator
 }
 
-// mysqlSession is a connection and its id on the server, to be killed by.
+// mysqlSession is a connection.
 type mysqlSession struct {
 	mysqlConn
-	id int64
+	id       string // on the server, to be killed by
+	settings string // as they were when it was opened
 }
+
+// settings asks for what a stored function may change in its session, and gives back locks
+// that one took.
+const settings = `SELECT CONCAT_WS('|', @@sql_mode, @@time_zone, @@autocommit, @@character_set_results, @@collation_connection,
+	@@lc_time_names, @@div_precision_increment, @@group_concat_max_len, @@sql_select_limit, @@max_sort_length, DATABASE()), RELEASE_ALL_LOCKS()`
 
 // Connect implements driver.Connector.
 func (c *mysqlConnector) Connect(ctx context.Context) (driver.Conn, error) {
@@ -103,33 +120,42 @@ func (c *mysqlConnector) Connect(ctx context.Context) (driver.Conn, error) {
 }
 
 // prepare asks for the id and forbids the session to write.
-func (s *mysqlSession) prepare(ctx context.Context) error {
-	rows, err := s.QueryContext(ctx, "SELECT CONNECTION_ID()", nil)
-	if err != nil {
+func (s *mysqlSession) prepare(ctx context.Context) (err error) {
+	if s.id, err = s.ask(ctx, "SELECT CONNECTION_ID()"); err != nil {
 		return err
 	}
-	cell := make([]driver.Value, 1)
-	if err := errors.Join(rows.Next(cell), rows.Close()); err != nil {
-		return err
-	}
-	switch v := cell[0].(type) {
-	case int64:
-		s.id = v
-	case []byte:
-		s.id, err = strconv.ParseInt(string(v), 10, 64)
-	default:
-		err = fmt.Errorf("the server's connection id is a %T", v)
-	}
-	if err != nil {
+	if s.settings, err = s.ask(ctx, settings); err != nil {
 		return err
 	}
 	_, err = s.ExecContext(ctx, "SET SESSION TRANSACTION READ ONLY", nil)
 	return err
 }
 
-func (d *mysqlDialect) query(ctx context.Context, conn *sql.Conn, text string, _ int, read func(*sql.Rows) error) error {
-	var id int64
-	if err := conn.Raw(func(c any) error { id = c.(*mysqlSession).id; return nil }); err != nil { //nolint:forcetypeassert // the connector made it
+// unchanged tells whether the session is as it was when it was opened.
+func (s *mysqlSession) unchanged(ctx context.Context) (bool, error) {
+	now, err := s.ask(ctx, settings)
+	return now == s.settings, err
+}
+
+// ask gives the first value of the first row.
+func (s *mysqlSession) ask(ctx context.Context, question string) (string, error) {
+	rows, err := s.QueryContext(ctx, question, nil)
+	if err != nil {
+		return "", err
+	}
+	cells := make([]driver.Value, len(rows.Columns()))
+	if err := errors.Join(rows.Next(cells), rows.Close()); err != nil {
+		return "", err
+	}
+	if text, ok := cells[0].([]byte); ok {
+		return string(text), nil
+	}
+	return fmt.Sprint(cells[0]), nil
+}
+
+func (d *mysqlDialect) query(ctx context.Context, conn *sql.Conn, text string, _ caps, read func(*sql.Rows) error) error {
+	var session *mysqlSession
+	if err := conn.Raw(func(c any) error { session = c.(*mysqlSession); return nil }); err != nil { //nolint:forcetypeassert // the connector made it
 		return &connectError{err}
 	}
 	if _, err := conn.ExecContext(ctx, "START TRANSACTION READ ONLY"); err != nil {
@@ -139,7 +165,7 @@ func (d *mysqlDialect) query(ctx context.Context, conn *sql.Conn, text string, _
 	working, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	notKilled := context.AfterFunc(ctx, func() {
-		d.kill(id)
+		d.kill(session.id)
 		stop()
 	})
 	defer notKilled()
@@ -149,17 +175,24 @@ func (d *mysqlDialect) query(ctx context.Context, conn *sql.Conn, text string, _
 	}
 	if err != nil {
 		if !errors.As(err, new(*mysql.MySQLError)) {
-			d.kill(id) // a result that is left unread
+			d.kill(session.id) // a result that is left unread
 		}
 		return err
 	}
 	if _, err := conn.ExecContext(working, "ROLLBACK"); err != nil {
 		return err
 	}
-	if !notKilled() {
+	clean := false
+	err = conn.Raw(func(any) (err error) {
+		clean, err = session.unchanged(working)
+		return err
+	})
+	switch {
+	case !notKilled():
 		return ctx.Err() // too late for this query, but it would hit the next one
-	}
-	if sticky(text) {
+	case err != nil:
+		return err
+	case !clean || sticky(text):
 		return errSticky
 	}
 	return nil
@@ -184,7 +217,7 @@ func (d *mysqlDialect) statement(ctx context.Context, conn *sql.Conn, text strin
 }
 
 // kill stops a query from a second connection.
-func (d *mysqlDialect) kill(id int64) {
+func (d *mysqlDialect) kill(id string) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	connector, err := mysql.NewConnector(d.config)
@@ -193,7 +226,7 @@ func (d *mysqlDialect) kill(id int64) {
 	}
 	db := sql.OpenDB(connector)
 	defer func() { _ = db.Close() }()
-	_, _ = db.ExecContext(ctx, fmt.Sprintf("KILL QUERY %d", id))
+	_, _ = db.ExecContext(ctx, "KILL QUERY "+id)
 }
 
 // onlySelects has the server compile the statement as a subquery, where nothing but a

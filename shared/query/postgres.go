@@ -3,6 +3,7 @@ package query
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"database/sql"
 	"database/sql/driver"
 	"errors"
@@ -33,16 +34,32 @@ func (*postgresDialect) open(text, _ string) (*sql.DB, error) {
 		params.Set("application_name", "sqlsentinel")
 	}
 	u.RawQuery = params.Encode()
-	connector, err := pq.NewConnector(u.String())
+	config, err := pq.NewConfig(u.String())
 	if err != nil {
 		return nil, err
 	}
-	return sql.OpenDB(connector), nil
+	return sql.OpenDB(&postgresConnector{config}), nil
 }
 
 const cursorPrefix = "DECLARE sqlsentinel NO SCROLL CURSOR FOR "
 
-func (*postgresDialect) query(ctx context.Context, conn *sql.Conn, text string, limit int, read func(*sql.Rows) error) error {
+func (d *postgresDialect) query(ctx context.Context, conn *sql.Conn, text string, most caps, read func(*sql.Rows) error) error {
+	var w *wire
+	if err := conn.Raw(func(c any) error { w = c.(*postgresSession).wire; return nil }); err != nil { //nolint:forcetypeassert // the connector made it
+		return &connectError{err}
+	}
+	release := w.guard(ctx, 16*int64(most.bytes)+1<<20, grace)
+	err := d.guarded(ctx, conn, text, most.rows, read)
+	switch inTime := release(); {
+	case w.left.Load() < 0:
+		return tooLarge(most.bytes)
+	case err == nil && !inTime:
+		return ctx.Err()
+	}
+	return err
+}
+
+func (*postgresDialect) guarded(ctx context.Context, conn *sql.Conn, text string, limit int, read func(*sql.Rows) error) error {
 	deadline := int64(0)
 	if at, ok := ctx.Deadline(); ok {
 		deadline = max(time.Until(at).Milliseconds(), 1)
@@ -55,8 +72,9 @@ func (*postgresDialect) query(ctx context.Context, conn *sql.Conn, text string, 
 	if err := declare(ctx, conn, text); err != nil {
 		return err
 	}
-	// Fetching, rolling back and forgetting the prepared statement are one round trip too.
-	rows, err := conn.QueryContext(ctx, fmt.Sprintf("FETCH FORWARD %d FROM sqlsentinel; ROLLBACK; DEALLOCATE ALL", limit))
+	// Fetching, rolling back and forgetting what outlives the transaction (the prepared
+	// statement, locks that a function took) are one round trip too.
+	rows, err := conn.QueryContext(ctx, fmt.Sprintf("FETCH FORWARD %d FROM sqlsentinel; ROLLBACK; DEALLOCATE ALL; SELECT pg_advisory_unlock_all()", limit))
 	if err != nil {
 		return err
 	}
@@ -64,7 +82,7 @@ func (*postgresDialect) query(ctx context.Context, conn *sql.Conn, text string, 
 	if err := read(rows); err != nil {
 		return err
 	}
-	for rows.NextResultSet() { // what the other two statements answer
+	for rows.NextResultSet() { // what the other statements answer
 	}
 	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
 		return err
@@ -237,14 +255,14 @@ func (p *arrayReader) write(text string, quoted bool) bool {
 func (*postgresDialect) explain(err error, query string) alert.Failure {
 	var failed *pq.Error
 	if !errors.As(err, &failed) {
-		return alert.Failure{Code: alert.ErrorQuery, Message: "the query failed: " + err.Error()}
+		return alert.Failure{Code: alert.ErrorQuery, Message: "the query failed: " + err.Error() + tlsAdvice(err)}
 	}
 	out := alert.Failure{Code: alert.ErrorQuery, Message: "the database refuses the query: " + failed.Message + place(failed, query)}
 	if failed.Hint != "" {
 		out.Message += " (" + failed.Hint + ")"
 	}
 	switch code := string(failed.Code); {
-	case strings.HasPrefix(code, "08"), strings.HasPrefix(code, "28"), strings.HasPrefix(code, "53"), strings.HasPrefix(code, "57P"), code == "3D000":
+	case strings.HasPrefix(code, "08"), strings.HasPrefix(code, "28"), code == "53300", strings.HasPrefix(code, "57P"), code == "3D000":
 		return unreachable(failed.Message)
 	case code == "25006":
 		out.Code, out.Message = alert.ErrorReadOnly, "the query would write, and an alert only reads: "+failed.Message
@@ -258,6 +276,18 @@ func (*postgresDialect) explain(err error, query string) alert.Failure {
 		out.Code, out.Message = alert.ErrorReadOnly, "the query would write, and an alert only reads: "+failed.Message
 	}
 	return out
+}
+
+// tlsAdvice tells which option of the URL decides where encryption is what failed.
+func tlsAdvice(err error) string {
+	var certificate *tls.CertificateVerificationError
+	switch {
+	case errors.Is(err, pq.ErrSSLNotSupported):
+		return "; the server offers no encryption, and sslmode in the URL asks for it: sslmode=disable goes without, sslmode=prefer takes what there is"
+	case errors.As(err, &certificate):
+		return "; name the certificate of its authority with sslrootcert in the URL, or check less with sslmode=require"
+	}
+	return ""
 }
 
 // offset is where the error stands in the query, in bytes; -1 if the server did not say.

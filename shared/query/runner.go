@@ -66,12 +66,15 @@ type dialect interface {
 	open(url, dir string) (*sql.DB, error)
 	// query runs one statement read-only on a connection and hands its rows to read. It
 	// must end what it began; the connection is discarded if it returns an error.
-	query(ctx context.Context, conn *sql.Conn, text string, limit int, read func(*sql.Rows) error) error
+	query(ctx context.Context, conn *sql.Conn, text string, most caps, read func(*sql.Rows) error) error
 	// value maps a scanned cell.
 	value(column *sql.ColumnType, cell any) alert.Value
 	// explain tells what an error means to an analyst.
 	explain(err error, query string) alert.Failure
 }
+
+// caps bound what may be fetched of a result.
+type caps struct{ rows, bytes int }
 
 // pool opens or finds the pool of a database. Two names with one URL share it.
 func (r *Runner) pool(name string) (*pool, error) {
@@ -213,7 +216,7 @@ func (p *pool) failure(err error, query string) alert.Failure {
 	var lost *connectError
 	if errors.As(err, &lost) {
 		inner := p.dialect.explain(lost.err, query)
-		return alert.Failure{Code: alert.ErrorUnreachable, Unreachable: true, Message: "the database cannot be reached: " + inner.Message}
+		return alert.Failure{Code: alert.ErrorUnreachable, Unreachable: true, Message: "the database cannot be reached: " + strings.TrimPrefix(inner.Message, "the query failed: ")}
 	}
 	if errors.Is(err, driver.ErrBadConn) || broken(err) {
 		return alert.Failure{Code: alert.ErrorUnreachable, Unreachable: true, Message: "the connection to the database was lost: " + err.Error()}
@@ -252,7 +255,7 @@ func (r *Runner) read(ctx context.Context, p *pool, text string) (*alert.Table, 
 		return nil, &connectError{err}
 	}
 	var table *alert.Table
-	err = p.dialect.query(ctx, conn, text, r.MaxRows+1, func(rows *sql.Rows) error {
+	err = p.dialect.query(ctx, conn, text, caps{r.MaxRows + 1, r.MaxBytes}, func(rows *sql.Rows) error {
 		table, err = r.table(rows, p.dialect)
 		return err
 	})
@@ -281,8 +284,14 @@ func (r *Runner) Ping(ctx context.Context, database string) error {
 	if err != nil {
 		return errors.New(r.Secrets.Clean(err.Error()))
 	}
-	if err := p.db.PingContext(ctx); err != nil {
-		failure := p.failure(&connectError{err}, "")
+	timeout := r.Databases[database].Timeout.Std()
+	if timeout == 0 {
+		timeout = alert.DefaultQueryTimeout
+	}
+	limited, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	if _, err := r.read(limited, p, "SELECT 1"); err != nil {
+		failure := p.failure(err, "")
 		return errors.New(r.Secrets.Clean(failure.Message))
 	}
 	return nil

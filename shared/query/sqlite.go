@@ -47,7 +47,7 @@ func (*sqliteDialect) open(text, dir string) (*sql.DB, error) {
 	return sql.OpenDB(&sqliteConnector{path: path, immutable: params.Get("immutable") == "1"}), nil
 }
 
-func (*sqliteDialect) query(ctx context.Context, conn *sql.Conn, text string, _ int, read func(*sql.Rows) error) error {
+func (*sqliteDialect) query(ctx context.Context, conn *sql.Conn, text string, _ caps, read func(*sql.Rows) error) error {
 	rows, err := conn.QueryContext(ctx, text)
 	if err != nil {
 		return err

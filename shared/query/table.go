@@ -36,11 +36,15 @@ func (r *Runner) table(rows *sql.Rows, d dialect) (*alert.Table, error) {
 			size += len(row[i].String())
 		}
 		if size > r.MaxBytes {
-			return t, guarded(alert.ErrorSizeCap, "the result is larger than %d KiB; select fewer columns or rows", r.MaxBytes>>10)
+			return t, tooLarge(r.MaxBytes)
 		}
 		t.Rows = append(t.Rows, row)
 	}
 	return t, rows.Err()
+}
+
+func tooLarge(limit int) error {
+	return guarded(alert.ErrorSizeCap, "the result is larger than %d KiB; select fewer columns or rows", limit>>10)
 }
 
 // cutContext shortens the context of each row to limit bytes, visibly.

@@ -99,7 +99,7 @@ func TestTLSIsUsedAsTheURLSays(t *testing.T) {
 		_, err = reach(t, option("sslmode", "require"), "", time.Minute)
 		require.NoError(t, err)
 		require.Contains(t, unreachable(t, option("sslmode", "verify-full"), ""), "certificate")
-		require.Contains(t, unreachable(t, option("sslmode", "verify-full", "sslrootcert", "/no/such/file"), ""), "/no/such/file")
+		require.Contains(t, unreachable(t, option("sslmode", "verify-full", "sslrootcert", "/no/such/file"), ""), "no such file")
 	})
 	t.Run("a PostgreSQL without TLS", func(t *testing.T) {
 		t.Parallel()

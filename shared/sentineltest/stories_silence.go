@@ -96,7 +96,7 @@ func silenceStories() []Story {
 func keyStories() []Story {
 	return []Story{
 		{Name: "instances travel together", Alert: byRegion, Lines: `
-			EU=OK US=OK       | OK    |
+			EU=OK US=OK       | OK    |                       | ok_steady
 			EU=ALERT US=ALERT | ALERT | alert→team(EU-new,US-new)
 			EU=ALERT US=OK    | ALERT | reminder→team(US-recovered,EU-open)
 			EU=OK US=OK       | OK    | recovery→team(EU-recovered)`},
