@@ -39,7 +39,7 @@ type reading struct {
 	a                            alert.Alert
 	item, name, query, queryFile *yaml.Node
 	schedule, zone, forNode      *yaml.Node
-	noData, timeout, keySet      bool
+	noData, timeout              bool
 	errorOwners, queryRead       bool
 	notify                       *yaml.Node
 }

@@ -70,7 +70,7 @@ func TestEveryProblemIsFoundAtItsPlace(t *testing.T) {
 		{"a name twice", one() + "  - {name: A, query: SELECT 1, schedule: \"@daily\"}\n", []string{"7:12: alerts[1].name: the name is taken by the alert in line 3"}},
 		{"a bad cron", one("enabled: true") + "  - {name: B, query: x, schedule: \"61 * * * *\"}\n", []string{"8:35: alerts[1].schedule: "}},
 		{"a bad zone", one("timezone: Europe/Pariss"), []string{"7:15: alerts[0].timezone: "}},
-		{"a bad severity", one("severity: crtical"), []string{`7:15: alerts[0].severity: must be one of critical, warning, info; did you mean "critical"?`}},
+		{"a bad severity", one("severity: critcal"), []string{`7:15: alerts[0].severity: must be one of critical, warning, info; did you mean "critical"?`}},
 		{"a bad duration", one("remind_every: 4 hours"), []string{"7:19: alerts[0].remind_every: "}},
 		{"a bad count", one("for: soon"), []string{"7:10: alerts[0].for: "}},
 		{"an empty list", one("key: []"), []string{"7:10: alerts[0].key: the list is empty"}},

@@ -27,13 +27,12 @@ type parser struct {
 	named    map[string]alert.Target
 	defaults []entry
 	cache    map[[2]string]scheduleResult
-	loaded   map[string]targetResult
 }
 
 // Parse reads the content of a file that stands at path. The error is Problems if the
 // content is wrong.
 func Parse(path string, data []byte, o Options) (*File, error) {
-	p := &parser{o: o, channels: map[string]Channel{}, named: map[string]alert.Target{}, cache: map[[2]string]scheduleResult{}, loaded: map[string]targetResult{}}
+	p := &parser{o: o, channels: map[string]Channel{}, named: map[string]alert.Target{}, cache: map[[2]string]scheduleResult{}}
 	p.file, p.active = path, map[*yaml.Node]bool{}
 	for _, c := range o.Channels {
 		p.channels[c.Name()] = c

@@ -166,7 +166,9 @@ func TestASuccessIsOneWhateverItsBodyDoes(t *testing.T) {
 					<-done
 				}
 			})
+			began := time.Now()
 			require.NoError(t, senders(t, nil).Send(t.Context(), delivery(t, "webhook", map[string]any{"url": "http://" + address}, message(alert.EventAlert))))
+			require.Less(t, time.Since(began), 10*time.Second, "the body is not waited for")
 		})
 	}
 }

@@ -270,7 +270,7 @@ func (d *mysqlDialect) probe(ctx context.Context, conn *sql.Conn, text string) e
 // empty asks the server whether nothing but comments follows a semicolon: what is both a
 // statement, if an empty one, and nothing behind a number.
 func (d *mysqlDialect) empty(ctx context.Context, conn *sql.Conn, rest string) bool {
-	behind, err := conn.PrepareContext(ctx, "SELECT (1\n"+rest+"\n)")
+	behind, err := conn.PrepareContext(ctx, "SELECT (1\n"+rest+"\n)") //nolint:gosec // compiled only, never run
 	if err != nil {
 		return false
 	}

@@ -48,7 +48,7 @@ func (*sqliteDialect) open(text, dir string) (*sql.DB, error) {
 }
 
 func (*sqliteDialect) query(ctx context.Context, conn *sql.Conn, text string, _ caps, read func(*sql.Rows) error) error {
-	rows, err := conn.QueryContext(ctx, text)
+	rows, err := conn.QueryContext(ctx, text) //nolint:rowserrcheck // read returns it
 	if err != nil {
 		return err
 	}

@@ -113,6 +113,7 @@ func openMariaDB(t *testing.T) *world {
 			require.NoError(t, rows.Scan(&id))
 			ids = append(ids, id)
 		}
+		require.NoError(t, rows.Err())
 		require.NoError(t, rows.Close())
 		for _, id := range ids {
 			_, err := admin.Exec(fmt.Sprintf("KILL CONNECTION %d", id))
