@@ -115,7 +115,7 @@ func (w *webhook) prepare(ctx context.Context, d alert.Delivery, resolve resolve
 	return p, w.sign(p, s, d)
 }
 
-// headers sets ours, then the default of WEBHOOK_AUTH_HEADER, then the target's own.
+// headers sets ours, then WEBHOOK_AUTH_HEADER if the URL is WEBHOOK_URL, then the target's own.
 func (w *webhook) headers(p *prepared, s WebhookSettings, d alert.Delivery, resolve resolver) error {
 	header := p.request.Header
 	if p.body != nil {
@@ -126,7 +126,8 @@ func (w *webhook) headers(p *prepared, s WebhookSettings, d alert.Delivery, reso
 	if err != nil {
 		return permanent("%s", err)
 	}
-	if name != "" && (p.request.URL.User == nil || name != "Authorization") {
+	// Only with WEBHOOK_URL: a credential must not reach every receiver that a file names.
+	if name != "" && slices.Contains(alert.References(s.URL), "WEBHOOK_URL") && (p.request.URL.User == nil || name != "Authorization") {
 		w.hideHeader(value)
 		header.Set(name, value)
 	}

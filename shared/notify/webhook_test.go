@@ -106,14 +106,18 @@ func TestEveryWayToAuthenticate(t *testing.T) {
 	require.Equal(t, "alerts.internal", send(map[string]any{"url": r.URL, "headers": map[string]any{"Host": "alerts.internal"}}).host)
 
 	env["WEBHOOK_AUTH_HEADER"] = "Bearer from-env"
-	require.Equal(t, "Bearer from-env", send(map[string]any{"url": r.URL}).header.Get("Authorization"))
-	require.Equal(t, "Bearer own", send(map[string]any{"url": r.URL, "headers": map[string]any{"authorization": "Bearer own"}}).header.Get("Authorization"), "the target's own wins")
-	require.Equal(t, "Basic dXNlcjp0MGtlbi12YWx1ZQ==", send(map[string]any{"url": "http://user:${TOKEN}@" + r.Listener.Addr().String()}).header.Get("Authorization"), "as does its URL")
+	env["WEBHOOK_URL"] = r.URL
+	require.Empty(t, send(map[string]any{"url": r.URL}).header.Get("Authorization"), "a receiver that the file names does not get it")
+	require.Equal(t, "Bearer from-env", send(map[string]any{}).header.Get("Authorization"))
+	require.Equal(t, "Bearer from-env", send(map[string]any{"url": "${WEBHOOK_URL}/x"}).header.Get("Authorization"))
+	require.Equal(t, "Bearer own", send(map[string]any{"headers": map[string]any{"authorization": "Bearer own"}}).header.Get("Authorization"), "the target's own wins")
+	env["WEBHOOK_URL"] = "http://user:t0ken-value@" + r.Listener.Addr().String()
+	require.Equal(t, "Basic dXNlcjp0MGtlbi12YWx1ZQ==", send(map[string]any{}).header.Get("Authorization"), "as does its URL")
 	env["WEBHOOK_AUTH_HEADER"], env["WEBHOOK_URL"] = "X-Key: from-env", r.URL+"/env"
 	got := send(map[string]any{})
 	require.Equal(t, []string{"from-env", "/env", ""}, []string{got.header.Get("X-Key"), got.path, got.header.Get("Authorization")})
 	env["WEBHOOK_AUTH_HEADER"] = "a\r\nX-Injected: 1"
-	err := failed(t, s.Send(t.Context(), delivery(t, "webhook", map[string]any{"url": r.URL}, message(alert.EventAlert))))
+	err := failed(t, s.Send(t.Context(), delivery(t, "webhook", map[string]any{}, message(alert.EventAlert))))
 	require.True(t, err.Permanent)
 	require.Contains(t, err.Message, "WEBHOOK_AUTH_HEADER must be one line")
 }
