@@ -63,6 +63,7 @@ type Options struct {
 // Senders are all channels. They are safe for concurrent use.
 type Senders struct {
 	secrets  *alert.Secrets
+	web      *web
 	channels []Channel
 }
 
@@ -85,7 +86,7 @@ func New(o Options) (*Senders, error) {
 		return nil, err
 	}
 	web := newWeb(guard, o.RootCAs)
-	return &Senders{secrets: o.Secrets, channels: []Channel{
+	return &Senders{secrets: o.Secrets, web: web, channels: []Channel{
 		&email{secrets: o.Secrets, guard: guard, hostname: o.Hostname, now: o.Now, roots: o.RootCAs},
 		&slackChannel{secrets: o.Secrets, web: web, now: o.Now},
 		&webhook{secrets: o.Secrets, web: web, now: o.Now},
