@@ -21,8 +21,16 @@ run: ## play the demo: real alerts on a real database, messages on loopback
 build: ## build bin/sqlsentinel
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/sqlsentinel ./cmd/sqlsentinel
 
+.PHONY: emulators
+emulators: ## fetch the AWS emulators of the tests; needs Java, Maven and Python
+	@shared/sentineltest/emulators/fetch.sh
+
+.PHONY: test-aws
+test-aws: emulators ## run the tests of the AWS runtime against emulators that others wrote
+	$(GO) test $(RACE) -shuffle=on -timeout 20m ./shared/cloud/... ./functions/... ./shared/sentineltest/emulators
+
 .PHONY: test
-test: ## run every test in random order, with the race detector where there is a C compiler
+test: emulators ## run every test in random order, with the race detector where there is a C compiler
 	@[ -n "$(RACE)" ] || echo "NO C COMPILER: the tests run without the race detector"
 	$(GO) test $(RACE) -shuffle=on -timeout 20m $(TESTFLAGS) ./...
 

@@ -17,8 +17,9 @@ const (
 	ErrorRows         Code = "error_rows"          // several rows without a key
 	ErrorNoKey        Code = "error_no_key"        // a key column is missing
 	ErrorDuplicateKey Code = "error_duplicate_key" // two rows with one key
-	ErrorInstances    Code = "error_instances"     // more instances than state can hold
+	ErrorInstances    Code = "error_instances"     // more instances, or larger ones, than state can hold
 	ErrorNoData       Code = "error_no_data"       // no data, and on_no_data is error
+	ErrorMissed       Code = "error_missed"        // the run did not take place, or did not end
 )
 
 // Why a run that was evaluated did or did not notify.
@@ -60,7 +61,7 @@ const (
 // Codes lists every code, for the documentation's test.
 var Codes = []Code{
 	ErrorQuery, ErrorTimeout, ErrorUnreachable, ErrorStatements, ErrorReadOnly, ErrorRowCap, ErrorSizeCap,
-	ErrorNoStatus, ErrorBadStatus, ErrorRows, ErrorNoKey, ErrorDuplicateKey, ErrorInstances, ErrorNoData,
+	ErrorNoStatus, ErrorBadStatus, ErrorRows, ErrorNoKey, ErrorDuplicateKey, ErrorInstances, ErrorNoData, ErrorMissed,
 	OKSteady, AlertPending, AlertOpened, AlertOpen, AlertAnnounced, AlertReminded, AlertEscalated, Recovering,
 	Recovered, InstanceGone, NoDataCountsOK, NoDataAlerts, NoDataKept, Silenced, SilenceEnded, NoTargets, Filtered,
 	Grouped, ErrorWaiting, ErrorOpened, ErrorOpen, ErrorRecovered, DatabaseOpened, DatabaseOpen, DatabaseBack,

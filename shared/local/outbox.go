@@ -69,9 +69,9 @@ func (s *Store) Claim(ctx context.Context, ref sentinel.Ref, now, until time.Tim
 		if d.Status == alert.Sending {
 			d.Crashes++
 		}
-		d.Status, d.Lease, d.LeaseUntil = alert.Sending, rand.Text(), until.UTC()
+		d.Status, d.Lease, d.LeaseUntil, d.Swept = alert.Sending, rand.Text(), until.UTC(), 0
 		out = sentinel.Claim{Delivery: d, Lease: d.Lease}
-		_, err = t.exec("UPDATE deliveries SET status = ?, crashes = ?, lease = ?, lease_until = ?, wake = ? WHERE id = ?",
+		_, err = t.exec("UPDATE deliveries SET status = ?, crashes = ?, lease = ?, lease_until = ?, wake = ?, swept = 0 WHERE id = ?",
 			string(d.Status), d.Crashes, d.Lease, nanos(until), sortable(until), d.ID)
 		if err != nil {
 			return err
@@ -211,6 +211,17 @@ func (s *Store) Supersede(ctx context.Context, id string, at time.Time) (bool, e
 		return err
 	})
 	return done && err == nil, err
+}
+
+// Sweep implements sentinel.Outbox.
+func (s *Store) Sweep(ctx context.Context, ref sentinel.Ref, now, until time.Time) error {
+	return s.change(ctx, "sweep a delivery", func(t *txn) error {
+		changed, err := t.exec("UPDATE deliveries SET wake = ?, swept = swept + 1 WHERE id = ? AND try = ? AND wake <= ?", sortable(until), ref.ID, ref.Try, sortable(now))
+		if err == nil && changed == 0 {
+			err = fmt.Errorf("delivery %s: %w", ref.ID, sentinel.ErrUnclaimable)
+		}
+		return err
+	})
 }
 
 // Redrive implements sentinel.Outbox.

@@ -21,7 +21,7 @@ type Delivered struct {
 }
 
 // Deliver makes one attempt at a delivery: claim, send, settle. Receiving a Ref twice is
-// harmless. What cannot be claimed (settled, leased, or another try) is no error. The
+// harmless. A Ref with the next try of a dead delivery opens it again. What cannot be claimed (settled, leased, or another try) is no error. The
 // error is a failure of the store; the delivery is then found again by its due time or
 // its lease.
 func (s *Sentinel) Deliver(ctx context.Context, ref Ref) (Delivered, error) {
@@ -32,6 +32,11 @@ func (s *Sentinel) Deliver(ctx context.Context, ref Ref) (Delivered, error) {
 		return Delivered{}, nil
 	case err != nil:
 		return Delivered{}, fmt.Errorf("deliver %s: %w", ref.ID, err)
+	case d.Status == alert.Dead && ref.Try == d.Try+1:
+		// The message comes from the dead-letter queue: somebody redrives it there.
+		if _, err := s.Outbox.Redrive(ctx, ref.ID, s.Now()); err != nil && !errors.Is(err, ErrNotFound) {
+			return Delivered{}, fmt.Errorf("deliver %s: %w", ref.ID, err)
+		}
 	case d.Status.Settled() || d.Try != ref.Try:
 		return Delivered{Delivery: d}, nil
 	}

@@ -2,6 +2,7 @@ package sentinel
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -41,6 +42,25 @@ func (s *Sentinel) Evaluate(ctx context.Context, id alert.ID, scheduled time.Tim
 	evaluation, err := s.record(context.WithoutCancel(ctx), run, snapshot, result, started)
 	if err != nil {
 		return Evaluation{}, fmt.Errorf("evaluate %q: %w", id.Name, err)
+	}
+	return evaluation, nil
+}
+
+// Missed records a run that never came as an ERROR run, without a query: what keeps an
+// alert from being evaluated reaches its owners too. A run that came meanwhile stands.
+func (s *Sentinel) Missed(ctx context.Context, id alert.ID, scheduled time.Time) (Evaluation, error) {
+	run := alert.NewRun(id, scheduled)
+	snapshot, err := s.Store.Load(ctx, id)
+	if err != nil {
+		return Evaluation{}, fmt.Errorf("record the missed run of %q: load: %w", id.Name, err)
+	}
+	if alert.Order(snapshot.State, run, s.Now()) != alert.Fresh || !snapshot.Definition.Alert.Enabled {
+		return Evaluation{Alert: snapshot.Definition.Alert, Order: alert.Repeat}, nil
+	}
+	result := alert.Fail(alert.ErrorMissed, "the run of %s did not take place or did not end; see the logs of what runs the queries", run.Scheduled.Format(time.RFC3339))
+	evaluation, err := s.record(context.WithoutCancel(ctx), run, snapshot, result, s.Now())
+	if err != nil {
+		return Evaluation{}, fmt.Errorf("record the missed run of %q: %w", id.Name, err)
 	}
 	return evaluation, nil
 }
@@ -103,7 +123,8 @@ func (s *Sentinel) repeat(ctx context.Context, out Evaluation, snapshot Snapshot
 }
 
 // record decides and commits. If the state changed meanwhile, it decides again on the
-// fresh state with the same result; the query is never sent twice.
+// fresh state with the same result; the query is never sent twice. If what is decided is
+// larger than the store takes, the run is an ERROR.
 func (s *Sentinel) record(ctx context.Context, run alert.Run, snapshot Snapshot, result alert.Result, started time.Time) (Evaluation, error) {
 	var out Evaluation
 	first := true
@@ -122,10 +143,15 @@ func (s *Sentinel) record(ctx context.Context, run alert.Run, snapshot Snapshot,
 		first = false
 		decision := alert.Decide(s.input(run, snapshot, result, started))
 		out = Evaluation{Alert: snapshot.Definition.Alert, Record: decision.Record, Deliveries: decision.Deliveries, Result: result}
-		return s.Store.Commit(ctx, Commit{
+		err := s.Store.Commit(ctx, Commit{
 			ID: out.Alert.ID(), State: &decision.State, Record: &decision.Record,
 			Deliveries: decision.Deliveries, Outages: outages(decision.Database),
 		})
+		if errors.Is(err, ErrTooLarge) && result.Failure == nil {
+			result = alert.Fail(alert.ErrorInstances, "the result is larger than can be kept: %v; narrow the query, or widen the key", err)
+			return fmt.Errorf("%w, decided again: %w", ErrConflict, err)
+		}
+		return err
 	})
 	if err != nil {
 		return Evaluation{}, err

@@ -60,6 +60,11 @@ type Outbox interface {
 	// pending ones past DueAt and sending ones past their lease. Zero limit means 100.
 	// (By scope, for only that file's environment resolves their references.)
 	Due(ctx context.Context, scope string, now time.Time, limit int) ([]alert.Delivery, error)
+	// Sweep moves the time at which Due lists an unsettled delivery on to until, and counts
+	// it in Swept, which a claim sets back to zero; the delivery can be claimed as before.
+	// ErrUnclaimable if it is settled, of another try, or not listed at now: then somebody
+	// else has swept or claimed it.
+	Sweep(ctx context.Context, ref Ref, now, until time.Time) error
 	// NextDue is the earliest time at which Due has more to tell; zero if nothing is open.
 	NextDue(ctx context.Context, scope string) (time.Time, error)
 	// Redrive opens a dead delivery again under a higher try, with counters at zero, due

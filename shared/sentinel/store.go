@@ -18,6 +18,10 @@ var ErrNotFound = errors.New("not found")
 // this try, or gone. Whoever holds a message for it has nothing to do.
 var ErrUnclaimable = errors.New("the delivery cannot be claimed")
 
+// ErrTooLarge means that a store cannot keep what it was given, for it is larger than the
+// store takes. Nothing is written.
+var ErrTooLarge = errors.New("too large to be stored")
+
 // A Definition is an alert as Sync stored it.
 type Definition struct {
 	Alert alert.Alert `json:"alert"`

@@ -22,6 +22,7 @@ var claimTests = []contractTest{
 		equal(b, []alert.Delivery{want}, all)
 		claim := b.claim(want, b.now)
 		want.Status, want.Lease, want.LeaseUntil = alert.Sending, claim.Lease, b.now.Add(lease)
+		want.Swept = 0
 		equal(b, want, claim.Delivery)
 		equal(b, want, b.read(want.ID))
 	}},

@@ -32,6 +32,33 @@ var queueTests = []contractTest{
 			b.claim(d, next)
 		}
 	}},
+	{"what is swept is listed later, is counted, and can be claimed as before", func(b *bench) {
+		d := b.delivery("a", "t", b.now)
+		b.enqueue(d)
+		ref := sentinel.Ref{ID: d.ID, Try: 1}
+		require.NoError(b, b.Sweep(b.ctx, ref, b.at(1), b.at(5)))
+		require.Empty(b, b.due(b.at(4), 0))
+		require.Equal(b, []string{d.ID}, b.due(b.at(5), 0))
+		require.Equal(b, 1, b.read(d.ID).Swept)
+		require.ErrorIs(b, b.Sweep(b.ctx, ref, b.at(4), b.at(9)), sentinel.ErrUnclaimable, "it was swept a moment ago")
+		require.NoError(b, b.Sweep(b.ctx, ref, b.at(5), b.at(9)))
+		require.Equal(b, 2, b.read(d.ID).Swept)
+		require.Zero(b, b.claim(d, b.at(2)).Delivery.Swept, "someone took it")
+		require.Equal(b, []string{d.ID}, b.due(b.at(2).Add(lease), 0), "it is listed again when the lease ends")
+	}},
+	{"nothing is swept that is settled, unknown, not due or of another try", func(b *bench) {
+		sent, future, claimed := b.delivery("a", "sent", b.now), b.delivery("a", "future", b.at(5)), b.delivery("a", "claimed", b.now)
+		b.enqueue(sent, future, claimed)
+		b.settle(b.claim(sent, b.now), alert.Sent, b.now)
+		b.claim(claimed, b.now)
+		dead := b.delivery("a", "dead", b.now)
+		b.enqueue(dead)
+		b.settle(b.claim(dead, b.now), alert.Dead, b.now)
+		for _, ref := range []sentinel.Ref{{ID: sent.ID, Try: 1}, {ID: dead.ID, Try: 1}, {ID: future.ID, Try: 1}, {ID: claimed.ID, Try: 1}, {ID: "dlv_unknown", Try: 1}} {
+			require.ErrorIs(b, b.Sweep(b.ctx, ref, b.now, b.at(9)), sentinel.ErrUnclaimable)
+		}
+		require.ErrorIs(b, b.Sweep(b.ctx, sentinel.Ref{ID: future.ID, Try: 2}, b.at(6), b.at(9)), sentinel.ErrUnclaimable)
+	}},
 	{"NextDue is zero when nothing is open", func(b *bench) {
 		require.True(b, b.nextDue().IsZero())
 		d := b.delivery("a", "t", b.at(1))

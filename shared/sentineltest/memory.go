@@ -25,7 +25,8 @@ type Memory struct {
 	order       []string // run ids as they came
 	outages     map[[2]string]alert.Outage
 	deliveries  map[string]alert.Delivery
-	decided     []string // delivery ids as they came
+	swept       map[string]time.Time // until when Due leaves it out
+	decided     []string             // delivery ids as they came
 	counts      map[alert.ID]sentinel.DeliveryCounts
 	claims      int
 }
@@ -34,7 +35,7 @@ type Memory struct {
 func NewMemory() *Memory {
 	return &Memory{
 		definitions: map[alert.ID]sentinel.Definition{}, states: map[alert.ID]alert.State{}, records: map[string]alert.Record{},
-		outages: map[[2]string]alert.Outage{}, deliveries: map[string]alert.Delivery{}, counts: map[alert.ID]sentinel.DeliveryCounts{},
+		outages: map[[2]string]alert.Outage{}, deliveries: map[string]alert.Delivery{}, swept: map[string]time.Time{}, counts: map[alert.ID]sentinel.DeliveryCounts{},
 	}
 }
 

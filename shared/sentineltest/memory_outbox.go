@@ -22,7 +22,8 @@ func (m *Memory) Claim(_ context.Context, ref sentinel.Ref, now, until time.Time
 		d.Crashes++
 	}
 	m.claims++
-	d.Status, d.LeaseUntil, d.Lease = alert.Sending, until, fmt.Sprintf("lease-%d", m.claims)
+	d.Status, d.LeaseUntil, d.Lease, d.Swept = alert.Sending, until, fmt.Sprintf("lease-%d", m.claims), 0
+	delete(m.swept, d.ID)
 	m.deliveries[d.ID] = d
 	claim := sentinel.Claim{Delivery: copied(d), Lease: d.Lease, Outage: m.outage(d.Scope, alert.TargetSubject(d.Target.ID))}
 	for _, id := range d.After {
@@ -95,8 +96,22 @@ func (m *Memory) Due(_ context.Context, scope string, now time.Time, n int) ([]a
 			out = append(out, copied(d))
 		}
 	}
+	out = slices.DeleteFunc(out, func(d alert.Delivery) bool { return m.swept[d.ID].After(now) })
 	slices.SortStableFunc(out, func(a, b alert.Delivery) int { return dueAt(a).Compare(dueAt(b)) })
 	return out[:min(len(out), limit(n))], nil
+}
+
+// Sweep implements sentinel.Outbox.
+func (m *Memory) Sweep(_ context.Context, ref sentinel.Ref, now, until time.Time) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	d, ok := m.deliveries[ref.ID]
+	if !ok || d.Try != ref.Try || !claimable(d, now) || m.swept[d.ID].After(now) {
+		return sentinel.ErrUnclaimable
+	}
+	d.Swept++
+	m.deliveries[d.ID], m.swept[d.ID] = d, until
+	return nil
 }
 
 func dueAt(d alert.Delivery) time.Time {

@@ -28,6 +28,7 @@ import (
 //	remove                        the alert leaves the file
 //	refuse T, wait T, mend T      target T answers 400, asks to wait, fails (down T), is well again
 //	sleep 2h                      time passes, deliveries go on
+//	missed                        the next tick comes, and no run with it
 //	other ALERT|OK|UNREACHABLE    a run of another alert on the same database
 //	redrive                       every dead delivery is opened again
 //	clock +24h                    the clock jumps, and runs with it
@@ -173,6 +174,13 @@ func (p *player) act(action string) {
 	case "late":
 		p.answer = p.result(rest)
 		p.evaluate(p.alert, p.now.Truncate(step).Add(-step))
+	case "missed":
+		p.mu.Lock()
+		p.now = p.now.Truncate(step).Add(step)
+		p.mu.Unlock()
+		evaluation, err := p.s.Missed(p.t.Context(), p.alert.ID(), p.now)
+		require.NoError(p.t, err)
+		p.last = evaluation
 	case "other":
 		p.answer = p.result(rest)
 		p.evaluate(p.other, p.now)

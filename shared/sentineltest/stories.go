@@ -276,6 +276,13 @@ func orderStories() []Story {
 			OK         | RECOVERING |
 			late ALERT | RECOVERING |       | late
 			OK         | OK    | recovery→team`},
+		{Name: "runs that never came are errors, and owners hear of them", Lines: `
+			ALERT  | ALERT | alert→team
+			missed | ERROR |                   | error_missed error_pending
+			missed | ERROR | error→owner       | error_missed error_opened
+			repeat | ERROR |
+			ALERT  | ALERT | error_recovery→owner
+			OK     | OK    | recovery→team`},
 		{Name: "a run from a bad clock does not make all others late", Alert: opensAfter(span(30 * time.Minute)), Lines: `
 			ALERT      | PENDING |
 			clock +24h |         |

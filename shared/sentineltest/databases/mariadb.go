@@ -14,6 +14,8 @@ import (
 	"syscall"
 
 	"github.com/go-sql-driver/mysql"
+
+	"github.com/sqlsentinel/sqlsentinel/shared/sentineltest/servers"
 )
 
 func startMariaDB() (*Server, error) {
@@ -21,11 +23,11 @@ func startMariaDB() (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	as, err := serverAccount("mysql")
+	as, err := servers.As("mysql")
 	if err != nil {
 		return nil, err
 	}
-	dir, err := newFolder("mariadb")
+	dir, err := servers.NewFolder("mariadb")
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +65,7 @@ func lookFor(names ...string) string {
 	return ""
 }
 
-func (m mariaDBPrograms) serve(dir string, as *account) (*Server, error) {
+func (m mariaDBPrograms) serve(dir string, as *servers.Account) (*Server, error) {
 	cert, key, pem, err := writeCertificate(dir)
 	if err != nil {
 		return nil, err
@@ -73,15 +75,15 @@ func (m mariaDBPrograms) serve(dir string, as *account) (*Server, error) {
 	if err := os.WriteFile(first, []byte(setup), 0o600); err != nil {
 		return nil, err
 	}
-	if err := as.own(dir); err != nil {
+	if err := as.Own(dir); err != nil {
 		return nil, err
 	}
 	if err := m.initialize(dir, as, data); err != nil {
 		return nil, err
 	}
-	var p *process
-	port, err := withPort(func(port int) error {
-		p, err = run(dir, as, syscall.SIGKILL, "ready for connections", m.server, "--no-defaults", "--datadir="+data, "--port="+strconv.Itoa(port),
+	var p *servers.Process
+	port, err := servers.WithPort(func(port int) error {
+		p, err = servers.Start(dir, as, syscall.SIGKILL, "ready for connections", m.server, "--no-defaults", "--datadir="+data, "--port="+strconv.Itoa(port),
 			"--bind-address=127.0.0.1", "--socket="+filepath.Join(dir, "s"), "--pid-file="+filepath.Join(dir, "pid"), "--init-file="+first,
 			"--skip-name-resolve", "--skip-log-bin", "--max-connections=200", "--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=64M",
 			"--ssl-cert="+cert, "--ssl-key="+key, "--ssl-ca="+cert)
@@ -92,17 +94,17 @@ func (m mariaDBPrograms) serve(dir string, as *account) (*Server, error) {
 	}
 	address := url.URL{Scheme: "mysql", User: url.UserPassword("sentinel", password), Host: fmt.Sprintf("127.0.0.1:%d", port), Path: "/mysql"}
 	return &Server{url: address.String(), cert: pem, stop: func() {
-		p.stop(syscall.SIGKILL) // the data goes, so that nothing need be written out
+		p.Stop(syscall.SIGKILL) // the data goes, so that nothing need be written out
 		_ = os.RemoveAll(dir)
 	}}, nil
 }
 
 // initialize makes the first files of a server.
-func (m mariaDBPrograms) initialize(dir string, as *account, data string) error {
+func (m mariaDBPrograms) initialize(dir string, as *servers.Account, data string) error {
 	if m.install == "" {
-		return complete(dir, as, m.server, "--no-defaults", "--initialize-insecure", "--datadir="+data)
+		return servers.Complete(dir, as, m.server, "--no-defaults", "--initialize-insecure", "--datadir="+data)
 	}
-	return complete(dir, as, m.install, "--no-defaults", "--datadir="+data, "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve")
+	return servers.Complete(dir, as, m.install, "--no-defaults", "--datadir="+data, "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve")
 }
 
 func createMariaDB(ctx context.Context, admin, name string) (string, func() error, error) {

@@ -13,6 +13,8 @@ import (
 	"syscall"
 
 	_ "github.com/lib/pq" // the driver that the product uses
+
+	"github.com/sqlsentinel/sqlsentinel/shared/sentineltest/servers"
 )
 
 func startPostgres() (*Server, error) {
@@ -20,11 +22,11 @@ func startPostgres() (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	as, err := serverAccount("postgres")
+	as, err := servers.As("postgres")
 	if err != nil {
 		return nil, err
 	}
-	dir, err := newFolder("postgres")
+	dir, err := servers.NewFolder("postgres")
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +60,7 @@ func postgresFolder() (string, error) {
 	return "", ErrNotInstalled
 }
 
-func postgresIn(dir, bin string, as *account) (*Server, error) {
+func postgresIn(dir, bin string, as *servers.Account) (*Server, error) {
 	cert, key, pem, err := writeCertificate(dir)
 	if err != nil {
 		return nil, err
@@ -67,16 +69,16 @@ func postgresIn(dir, bin string, as *account) (*Server, error) {
 	if err := os.WriteFile(pwfile, []byte(password+"\n"), 0o600); err != nil {
 		return nil, err
 	}
-	if err := as.own(dir); err != nil {
+	if err := as.Own(dir); err != nil {
 		return nil, err
 	}
-	if err := complete(dir, as, filepath.Join(bin, "initdb"), "-D", data, "-U", "postgres", "-A", "scram-sha-256", "--pwfile", pwfile,
+	if err := servers.Complete(dir, as, filepath.Join(bin, "initdb"), "-D", data, "-U", "postgres", "-A", "scram-sha-256", "--pwfile", pwfile,
 		"-E", "UTF8", "--no-locale", "--no-sync"); err != nil {
 		return nil, err
 	}
-	var p *process
-	port, err := withPort(func(port int) error {
-		p, err = run(dir, as, syscall.SIGQUIT, "ready to accept connections", filepath.Join(bin, "postgres"), "-D", data, "-p", strconv.Itoa(port), "-F",
+	var p *servers.Process
+	port, err := servers.WithPort(func(port int) error {
+		p, err = servers.Start(dir, as, syscall.SIGQUIT, "ready to accept connections", filepath.Join(bin, "postgres"), "-D", data, "-p", strconv.Itoa(port), "-F",
 			"-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "max_connections=200",
 			"-c", "synchronous_commit=off", "-c", "full_page_writes=off",
 			"-c", "ssl=on", "-c", "ssl_cert_file="+cert, "-c", "ssl_key_file="+key)
@@ -87,7 +89,7 @@ func postgresIn(dir, bin string, as *account) (*Server, error) {
 	}
 	address := url.URL{Scheme: "postgresql", User: url.UserPassword("postgres", password), Host: fmt.Sprintf("127.0.0.1:%d", port), Path: "/postgres", RawQuery: "sslmode=disable"}
 	return &Server{url: address.String(), cert: pem, stop: func() {
-		p.stop(syscall.SIGQUIT) // the data goes, so that nothing need be written out
+		p.Stop(syscall.SIGQUIT) // the data goes, so that nothing need be written out
 		_ = os.RemoveAll(dir)
 	}}, nil
 }

@@ -1,4 +1,4 @@
-package databases
+package servers
 
 import (
 	"errors"
@@ -13,11 +13,12 @@ import (
 	"time"
 )
 
-// An account is the user that servers run as: database servers refuse to be root.
-type account struct{ uid, gid int }
+// An Account is the user that servers run as: database servers refuse to be root.
+type Account struct{ uid, gid int }
 
-// serverAccount returns nil unless this process is root's.
-func serverAccount(names ...string) (*account, error) {
+// As returns the first of the users that exists, else nobody: it is nil unless this
+// process is root's, for then no other user is needed.
+func As(names ...string) (*Account, error) {
 	if os.Geteuid() != 0 {
 		return nil, nil
 	}
@@ -28,13 +29,13 @@ func serverAccount(names ...string) (*account, error) {
 		}
 		uid, uidErr := strconv.Atoi(u.Uid)
 		gid, gidErr := strconv.Atoi(u.Gid)
-		return &account{uid, gid}, errors.Join(uidErr, gidErr)
+		return &Account{uid, gid}, errors.Join(uidErr, gidErr)
 	}
 	return nil, fmt.Errorf("none of the users %s and nobody exists, and the server refuses to run as root", strings.Join(names, ", "))
 }
 
-// own gives a folder and all in it to the account.
-func (a *account) own(dir string) error {
+// Own gives a folder and all in it to the account.
+func (a *Account) Own(dir string) error {
 	if a == nil {
 		return nil
 	}
@@ -46,9 +47,9 @@ func (a *account) own(dir string) error {
 	})
 }
 
-// newFolder makes the folder of a server. Its name holds our process id, so that what a
+// NewFolder makes the folder of a server. Its name holds our process id, so that what a
 // killed test process left behind is found and removed by the next.
-func newFolder(kind string) (string, error) {
+func NewFolder(kind string) (string, error) {
 	prefix := "sentineltest-" + kind + "-"
 	left, err := filepath.Glob(filepath.Join(os.TempDir(), prefix+"*"))
 	if err != nil {

@@ -1,4 +1,5 @@
-package databases
+// Package servers starts programs that serve tests, watches them, and ends them with us.
+package servers
 
 import (
 	"bytes"
@@ -17,16 +18,16 @@ import (
 // startLimit is how long a server may take until it is ready.
 const startLimit = 90 * time.Second
 
-// A process is a server's, watched until it ends.
-type process struct {
+// A Process is a server's, watched until it ends.
+type Process struct {
 	cmd    *exec.Cmd
 	log    *journal
 	exited chan struct{}
 }
 
-// run starts a server in its folder and returns when its log says `ready`.
-func run(dir string, as *account, end syscall.Signal, ready, program string, args ...string) (*process, error) {
-	p := &process{cmd: exec.CommandContext(context.Background(), program, args...), log: &journal{want: ready, seen: make(chan struct{})}, exited: make(chan struct{})}
+// Start starts a server in its folder and returns when its log says `ready`.
+func Start(dir string, as *Account, end syscall.Signal, ready, program string, args ...string) (*Process, error) {
+	p := &Process{cmd: exec.CommandContext(context.Background(), program, args...), log: &journal{want: ready, seen: make(chan struct{})}, exited: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
 	settle(p.cmd, dir, as, end)
 	started := make(chan error, 1)
@@ -47,20 +48,20 @@ func run(dir string, as *account, end syscall.Signal, ready, program string, arg
 	return p, p.await()
 }
 
-func (p *process) await() error {
+func (p *Process) await() error {
 	select {
 	case <-p.log.seen:
 		return nil
 	case <-p.exited:
 		return fmt.Errorf("the server ended at once: %s", p.log)
 	case <-time.After(startLimit):
-		p.stop(syscall.SIGKILL)
+		p.Stop(syscall.SIGKILL)
 		return fmt.Errorf("the server was not ready after %s: %s", startLimit, p.log)
 	}
 }
 
-// stop ends the server by a signal, and by force if that takes long.
-func (p *process) stop(by syscall.Signal) {
+// Stop ends the server by a signal, and by force if that takes long.
+func (p *Process) Stop(by syscall.Signal) {
 	if err := p.cmd.Process.Signal(by); err == nil {
 		select {
 		case <-p.exited:
@@ -73,14 +74,14 @@ func (p *process) stop(by syscall.Signal) {
 }
 
 // settle makes a program work in a folder as the account.
-func settle(cmd *exec.Cmd, dir string, as *account, end syscall.Signal) {
+func settle(cmd *exec.Cmd, dir string, as *Account, end syscall.Signal) {
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "TMPDIR="+dir)
 	cmd.SysProcAttr = attributes(as, end)
 }
 
-// complete runs a program of a server to its end.
-func complete(dir string, as *account, program string, args ...string) error {
+// Complete runs a program of a server to its end.
+func Complete(dir string, as *Account, program string, args ...string) error {
 	cmd := exec.CommandContext(context.Background(), program, args...)
 	settle(cmd, dir, as, syscall.SIGKILL)
 	runtime.LockOSThread()
@@ -133,8 +134,8 @@ func freePort() (int, error) {
 	return l.Addr().(*net.TCPAddr).Port, l.Close()
 }
 
-// withPort tries several ports, for another program may take one before the server does.
-func withPort(start func(port int) error) (int, error) {
+// WithPort tries several ports, for another program may take one before the server does.
+func WithPort(start func(port int) error) (int, error) {
 	var failed error
 	for range 3 {
 		port, err := freePort()

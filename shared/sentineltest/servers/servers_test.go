@@ -1,4 +1,4 @@
-package databases
+package servers
 
 import (
 	"os"
@@ -23,7 +23,7 @@ func TestWhatAKilledProcessLeftIsRemovedByTheNext(t *testing.T) {
 		then := time.Now().Add(-time.Duration(hours) * time.Hour)
 		require.NoError(t, os.Chtimes(left[name], then, then))
 	}
-	made, err := newFolder("kind")
+	made, err := NewFolder("kind")
 	require.NoError(t, err)
 	require.DirExists(t, made)
 	require.NoDirExists(t, left["kind-"+dead+"-old"])
@@ -35,19 +35,19 @@ func TestWhatAKilledProcessLeftIsRemovedByTheNext(t *testing.T) {
 
 func TestAPortThatIsTakenIsTriedAgainElsewhere(t *testing.T) {
 	tried := 0
-	_, err := withPort(func(int) error {
+	_, err := WithPort(func(int) error {
 		if tried++; tried < 3 {
 			return os.ErrExist
 		}
 		return nil
 	})
 	require.NoError(t, err)
-	_, err = withPort(func(int) error { return os.ErrExist })
+	_, err = WithPort(func(int) error { return os.ErrExist })
 	require.ErrorIs(t, err, os.ErrExist)
 }
 
 func TestAServerThatEndsAtOnceIsReportedWithItsLog(t *testing.T) {
-	_, err := run(t.TempDir(), nil, 9, "never", "/bin/sh", "-c", "echo the disk is full >&2")
+	_, err := Start(t.TempDir(), nil, 9, "never", "/bin/sh", "-c", "echo the disk is full >&2")
 	require.ErrorContains(t, err, "the disk is full")
-	require.ErrorContains(t, complete(t.TempDir(), nil, "/bin/sh", "-c", "echo no space; exit 1"), "no space")
+	require.ErrorContains(t, Complete(t.TempDir(), nil, "/bin/sh", "-c", "echo no space; exit 1"), "no space")
 }

@@ -1,0 +1,93 @@
+// Package cloud is the runtime on AWS: the interfaces of shared/sentinel on DynamoDB
+// (store.go, outbox), SQS (queue.go), EventBridge Scheduler (schedules.go), S3
+// (configs.go) and Parameter Store (secrets.go). Its files have the names of those of
+// shared/local that do the same on one machine.
+package cloud
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+)
+
+// FunctionConfig is the AWS configuration of a Lambda function: region and credentials
+// from its environment, one HTTP client. It reads no file and asks no service, so that a
+// cold start does not wait for it; programs of people use the SDK's own search.
+func FunctionConfig() aws.Config {
+	return Configured(aws.Config{
+		Region:      os.Getenv("AWS_REGION"),
+		Credentials: credentials.NewStaticCredentialsProvider(os.Getenv("AWS_ACCESS_KEY_ID"), os.Getenv("AWS_SECRET_ACCESS_KEY"), os.Getenv("AWS_SESSION_TOKEN")),
+	})
+}
+
+// Configured gives a configuration what every client of the product has: one HTTP client,
+// patience with throttling, and endpoints by AWS_ENDPOINT_URL and AWS_ENDPOINT_URL_SERVICE.
+func Configured(c aws.Config) aws.Config {
+	c.HTTPClient = awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
+		t.MaxIdleConnsPerHost = 64
+		t.TLSHandshakeTimeout = 5 * time.Second
+	}).WithTimeout(20 * time.Second)
+	c.Retryer = func() aws.Retryer { return patient() }
+	c.RetryMode = aws.RetryModeStandard
+	if c.BaseEndpoint == nil {
+		if url := os.Getenv("AWS_ENDPOINT_URL"); url != "" {
+			c.BaseEndpoint = aws.String(url)
+		}
+	}
+	return c
+}
+
+// endpoint is the address of one service, if the environment names one for it.
+func endpoint(c aws.Config, service string) *string {
+	if url := os.Getenv("AWS_ENDPOINT_URL_" + strings.ToUpper(service)); url != "" {
+		return aws.String(url)
+	}
+	return c.BaseEndpoint
+}
+
+// attempts is how often a call is made, with growing pauses of up to maxPause. Past them
+// the caller fails, and what invoked it tries again.
+const (
+	attempts = 8
+	maxPause = 4 * time.Second
+)
+
+// patient retries what throttling, a lost connection and a conflict of two transactions
+// refuse. A call that the caller's deadline ends is not made again.
+func patient() aws.Retryer {
+	return retry.NewStandard(func(o *retry.StandardOptions) {
+		o.MaxAttempts = attempts
+		o.Backoff = retry.NewExponentialJitterBackoff(maxPause)
+		o.RateLimiter = ratelimit.None
+		o.Retryables = append([]retry.IsErrorRetryable{retry.IsErrorRetryableFunc(func(err error) aws.Ternary {
+			if conflicted(err) {
+				return aws.TrueTernary
+			}
+			return aws.UnknownTernary
+		})}, o.Retryables...)
+	})
+}
+
+// ErrDenied is what AWS answers to who may not do what was asked.
+var ErrDenied = errors.New("access denied")
+
+// pauseFor waits; false if ctx ended first.
+func pauseFor(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

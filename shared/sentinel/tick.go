@@ -1,0 +1,156 @@
+package sentinel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/sqlsentinel/sqlsentinel/shared/alert"
+)
+
+// TickOptions steer Tick.
+type TickOptions struct {
+	Scope string
+	// MissedAfter is how long after a tick, beyond Grace, a run may still be on its way, if
+	// that is longer than the alert's own timeout: the timeout of what runs the queries.
+	MissedAfter time.Duration
+	// SweepAfter is how long past its time a delivery may be before it is enqueued again;
+	// zero means 2 minutes.
+	SweepAfter time.Duration
+}
+
+// StuckAfter is how often a delivery is swept, unclaimed, until it counts as stuck.
+const StuckAfter = 5
+
+// A TickReport says what Tick found and did.
+type TickReport struct {
+	// Alerts counts those that are enabled, by their standing.
+	Alerts map[alert.Status]int
+	// Missed are the alerts whose run never came; it is recorded now.
+	Missed []string
+	// Released counts the messages that the end of silences set free, Swept the deliveries
+	// that were enqueued again.
+	Released, Swept int
+	// Pending counts the deliveries that are not settled, Stuck those of them that nobody
+	// claims, Dead the dead ones; Oldest is when the oldest pending one was decided.
+	Pending, Stuck, Dead int
+	Oldest               time.Time
+	Silences, Episodes   int
+}
+
+// Tick does what must be done between runs, once a minute: it records runs that never
+// came, tells what ended silences held back, enqueues again what is past due, and counts.
+// What fails for one alert is in the error, and keeps nothing else from being done.
+func (s *Sentinel) Tick(ctx context.Context, o TickOptions) (TickReport, error) {
+	report := TickReport{Alerts: map[alert.Status]int{}}
+	definitions, err := s.Store.Definitions(ctx, o.Scope)
+	if err != nil {
+		return report, fmt.Errorf("tick: %w", err)
+	}
+	states, err := s.Store.States(ctx, o.Scope)
+	if err != nil {
+		return report, fmt.Errorf("tick: %w", err)
+	}
+	var failed []error
+	var schedules alert.Schedules
+	for name, d := range definitions {
+		failed = append(failed, s.attend(ctx, d, states[name], &schedules, o, &report))
+	}
+	failed = append(failed, s.sweep(ctx, o, &report), s.outbox(ctx, o.Scope, &report))
+	return report, errors.Join(failed...)
+}
+
+// attend does what one alert needs.
+func (s *Sentinel) attend(ctx context.Context, d Definition, state alert.State, schedules *alert.Schedules, o TickOptions, report *TickReport) error {
+	now := s.Now()
+	if state.Releasable(now) {
+		released, err := s.Release(ctx, d.Alert.ID())
+		if err != nil {
+			return err
+		}
+		report.Released += len(released)
+	}
+	report.Episodes += state.Open()
+	for _, silence := range state.Silences {
+		if silence.Active(now) {
+			report.Silences++
+		}
+	}
+	if !d.Alert.Enabled {
+		return nil
+	}
+	schedule, err := schedules.Parse(d.Alert.Schedule, d.Alert.Timezone)
+	if err != nil {
+		return fmt.Errorf("tick: %q: %w", d.Alert.Name, err)
+	}
+	patient := d.Alert
+	patient.Timeout = max(patient.Timeout, alert.Duration(o.MissedAfter))
+	tick := schedule.Previous(now)
+	overdue := alert.Overdue(patient, state, tick, d.ScheduledSince, now)
+	if !overdue {
+		report.Alerts[alert.Standing(d.Alert, state, false)]++
+		return nil
+	}
+	report.Alerts[alert.StatusOverdue]++
+	missed, err := s.Missed(ctx, d.Alert.ID(), tick)
+	if err != nil {
+		return err
+	}
+	if missed.Order == alert.Fresh {
+		report.Missed = append(report.Missed, d.Alert.Name)
+	}
+	return nil
+}
+
+// sweep enqueues again what is past its time. It moves that time on first, each time twice
+// as far, so that what waits long in a queue is not enqueued over and over.
+func (s *Sentinel) sweep(ctx context.Context, o TickOptions, report *TickReport) error {
+	if o.SweepAfter == 0 {
+		o.SweepAfter = 2 * time.Minute
+	}
+	now := s.Now()
+	due, err := s.Outbox.Due(ctx, o.Scope, now.Add(-o.SweepAfter), 1000)
+	if err != nil {
+		return fmt.Errorf("tick: sweep: %w", err)
+	}
+	var again []alert.Delivery
+	for _, d := range due {
+		until := now.Add(o.SweepAfter << min(d.Swept, 6))
+		switch err := s.Outbox.Sweep(ctx, Ref{ID: d.ID, Try: d.Try}, now, until); {
+		case errors.Is(err, ErrUnclaimable):
+		case err != nil:
+			return fmt.Errorf("tick: sweep: %w", err)
+		default:
+			again = append(again, d)
+		}
+	}
+	report.Swept = len(again)
+	s.enqueue(ctx, again)
+	return nil
+}
+
+// outbox counts what is not settled.
+func (s *Sentinel) outbox(ctx context.Context, scope string, report *TickReport) error {
+	open, err := s.Outbox.Deliveries(ctx, DeliveryFilter{Scope: scope, Statuses: []alert.DeliveryStatus{alert.Pending, alert.Sending}, Limit: 10_000})
+	if err != nil {
+		return fmt.Errorf("tick: count deliveries: %w", err)
+	}
+	report.Pending = len(open)
+	for _, d := range open {
+		if d.Swept >= StuckAfter {
+			report.Stuck++
+		}
+		if report.Oldest.IsZero() || d.CreatedAt.Before(report.Oldest) {
+			report.Oldest = d.CreatedAt
+		}
+	}
+	counts, err := s.Outbox.Counts(ctx, scope)
+	if err != nil {
+		return fmt.Errorf("tick: count deliveries: %w", err)
+	}
+	for _, c := range counts {
+		report.Dead += c.Dead
+	}
+	return nil
+}

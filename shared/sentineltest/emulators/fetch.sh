@@ -1,0 +1,31 @@
+#!/bin/sh
+# Fetches the emulators that the tests of the AWS runtime use into .tools/emulators:
+# DynamoDB Local and ElasticMQ by Maven, ministack by pip. What is there already and is
+# pinned to the same version stays.
+set -eu
+cd "$(dirname "$0")"
+to=$(cd ../../.. && pwd)/.tools/emulators
+mkdir -p "$to"
+
+fetch() { # name, pin, program that is needed, command
+  name=$1 pin=$2 program=$3
+  shift 3
+  if [ -f "$to/$name/pin" ] && cmp -s "$pin" "$to/$name/pin"; then return; fi
+  if ! command -v "$program" >/dev/null 2>&1; then
+    echo "NOT FETCHED: $name, for there is no $program; the tests that need it are skipped" >&2
+    return
+  fi
+  rm -rf "${to:?}/$name"
+  if "$@" >"$to/$name.log" 2>&1 || "$@" >"$to/$name.log" 2>&1; then # a registry may hiccup
+    cp "$pin" "$to/$name/pin"
+  else
+    echo "NOT FETCHED: $name; the tests that need it are skipped: $(tail -n 2 "$to/$name.log" | cut -c -300)" >&2
+  fi
+}
+
+jars() { mvn -q -B -f "$1/pom.xml" dependency:copy-dependencies -DoutputDirectory="$to/$1" -DincludeScope=runtime; }
+wheels() { python3 -m venv "$to/ministack" && "$to/ministack/bin/pip" install -q -r requirements.txt; }
+
+fetch dynamodb dynamodb/pom.xml mvn jars dynamodb
+fetch elasticmq elasticmq/pom.xml mvn jars elasticmq
+fetch ministack requirements.txt python3 wheels

@@ -1,0 +1,39 @@
+package emulators
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"syscall"
+
+	"github.com/sqlsentinel/sqlsentinel/shared/sentineltest/servers"
+)
+
+func startDynamoDB(home, dir string, port int) (*servers.Process, error) {
+	return servers.Start(dir, nil, syscall.SIGKILL, "CorsParams", "java", "-Xmx1g", "-cp", filepath.Join(home, "*"),
+		"com.amazonaws.services.dynamodbv2.local.main.ServerRunner", "-inMemory", "-port", strconv.Itoa(port), "-disableTelemetry")
+}
+
+func startElasticMQ(home, dir string, port int) (*servers.Process, error) {
+	settings := filepath.Join(dir, "elasticmq.conf")
+	text := fmt.Sprintf(`include classpath("application.conf")
+node-address { protocol = http, host = 127.0.0.1, port = %d, context-path = "" }
+rest-sqs { enabled = true, bind-port = %d, bind-hostname = "127.0.0.1", sqs-limits = strict }
+rest-stats { enabled = false }
+`, port, port)
+	if err := os.WriteFile(settings, []byte(text), 0o600); err != nil {
+		return nil, fmt.Errorf("write the settings: %w", err)
+	}
+	return servers.Start(dir, nil, syscall.SIGKILL, "started in", "java", "-Xmx512m", "-Dconfig.file="+settings, "-cp", filepath.Join(home, "*"), "org.elasticmq.server.Main")
+}
+
+func startMinistack(home, dir string, port int) (*servers.Process, error) {
+	_, here, _, _ := runtime.Caller(0)
+	return servers.Start(dir, nil, syscall.SIGKILL, "", "env",
+		"GATEWAY_PORT="+strconv.Itoa(port), "BIND_HOST=127.0.0.1", "MINISTACK_HOST=localhost", fmt.Sprintf("AWS_ENDPOINT_URL=http://localhost:%d", port),
+		"LAMBDA_EXECUTOR=local", "TMPDIR="+dir, "S3_DATA_DIR="+filepath.Join(dir, "s3"), "STATE_DIR="+filepath.Join(dir, "state"),
+		"AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test",
+		filepath.Join(home, "bin", "python"), filepath.Join(filepath.Dir(here), "start_ministack.py"))
+}
