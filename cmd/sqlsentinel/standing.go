@@ -118,8 +118,8 @@ func (s *session) time(out *standing, x alert.Alert, state alert.State, k knowle
 	if !known || was.Schedule != x.Schedule || was.Timezone != x.Timezone || was.Enabled != x.Enabled {
 		return nil // no run has seen this schedule yet
 	}
-	tick := schedule.Previous(now)
-	out.tick, out.Overdue = when(tick), alert.Overdue(x, state, tick, stored.ScheduledSince, now)
+	tick, overdue := alert.Overdue(x, state, schedule, stored.ScheduledSince, now)
+	out.tick, out.Overdue = when(tick), overdue
 	return nil
 }
 

@@ -44,6 +44,9 @@ type Alert struct {
 	// or is empty for the file's one database.
 	Query    string `json:"query"`
 	Database string `json:"database,omitempty"`
+	// Connection is the database itself, for a runtime whose queries run where the file is
+	// not; nil: the runner knows the databases.
+	Connection *Database `json:"connection,omitempty"`
 	// Key names the columns that tell one instance from another; empty: exactly one row.
 	Key []string `json:"key,omitempty"`
 	// Timeout is the deadline of the query.
@@ -143,12 +146,12 @@ func (t Target) WithDefaults() Target {
 
 // Database is one database of the alert file. URL is as written.
 type Database struct {
-	Name           string
-	URL            string
-	Timeout        Duration // default deadline of its alerts; zero: 30 s
-	MaxConnections int      // zero means 4
+	Name           string   `json:"name,omitempty"`
+	URL            string   `json:"url"`
+	Timeout        Duration `json:"timeout,omitempty"`         // default deadline of its alerts; zero: 30 s
+	MaxConnections int      `json:"max_connections,omitempty"` // zero means 4
 	// Dir is the folder that relative paths in URL start from.
-	Dir string
+	Dir string `json:"dir,omitempty"`
 }
 
 // DefaultQueryTimeout is the deadline of a query whose alert and database set none.

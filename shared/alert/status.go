@@ -5,14 +5,15 @@ import "time"
 // Grace is how long after a tick and the query's deadline a run may still be on its way.
 const Grace = 2 * time.Minute
 
-// Overdue tells whether the tick's deadline has passed without a run. tick is the latest
-// scheduled time at or before now; since is when the schedule was first seen: a tick
-// before it is nobody's fault.
-func Overdue(a Alert, s State, tick, since, now time.Time) bool {
-	if !a.Enabled || tick.IsZero() || tick.Before(since) || now.Before(tick.Add(a.Timeout.Std()+Grace)) {
-		return false
+// Overdue tells whether there was no run although the deadline of one has passed, and for
+// which tick: the latest whose run can no longer be on its way. since is when the schedule
+// was first seen: a tick before it is nobody's fault.
+func Overdue(a Alert, s State, schedule Schedule, since, now time.Time) (tick time.Time, overdue bool) {
+	tick = schedule.Previous(now.Add(-a.Timeout.Std() - Grace))
+	if !a.Enabled || tick.IsZero() || tick.Before(since) {
+		return tick, false
 	}
-	return s.Last == nil || s.Last.Scheduled.Before(tick)
+	return tick, s.Last == nil || s.Last.Scheduled.Before(tick)
 }
 
 // Standing is what an alert is said to stand at. Overdue outranks OK and NEVER_RUN, for

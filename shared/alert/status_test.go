@@ -11,16 +11,26 @@ import (
 
 func TestAnAlertThatStoppedIsOverdue(t *testing.T) {
 	tick := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
+	hourly, err := alert.ParseSchedule("0 * * * *", "UTC")
+	require.NoError(t, err)
 	a := alert.Alert{Enabled: true, Timeout: alert.Duration(30 * time.Second)}
 	ran := alert.State{Last: &alert.Record{Scheduled: tick.Add(-time.Hour)}, Status: alert.StatusOK}
 	late, early := tick.Add(3*time.Minute), tick.Add(2*time.Minute)
-	require.True(t, alert.Overdue(a, ran, tick, time.Time{}, late))
-	require.False(t, alert.Overdue(a, ran, tick, time.Time{}, early), "the query may still be running")
-	require.False(t, alert.Overdue(a, ran, tick, tick.Add(time.Second), late), "the tick came before the alert was first seen")
-	require.False(t, alert.Overdue(a, ran, time.Time{}, time.Time{}, late), "the schedule never fired")
-	require.False(t, alert.Overdue(a, alert.State{Last: &alert.Record{Scheduled: tick.Add(time.Second)}}, tick, time.Time{}, late), "a manual run came after the tick")
-	require.True(t, alert.Overdue(a, alert.State{}, tick, time.Time{}, late))
-	require.False(t, alert.Overdue(alert.Alert{}, ran, tick, time.Time{}, late), "disabled")
+	overdue := func(a alert.Alert, s alert.State, schedule alert.Schedule, since, now time.Time) bool {
+		_, is := alert.Overdue(a, s, schedule, since, now)
+		return is
+	}
+	require.True(t, overdue(a, ran, hourly, time.Time{}, late))
+	require.False(t, overdue(a, ran, hourly, time.Time{}, early), "the query may still be running")
+	require.False(t, overdue(a, ran, hourly, tick.Add(time.Second), late), "the tick came before the alert was first seen")
+	require.False(t, overdue(a, alert.State{Last: &alert.Record{Scheduled: tick.Add(time.Second)}}, hourly, time.Time{}, late), "a manual run came after the tick")
+	require.True(t, overdue(a, alert.State{}, hourly, time.Time{}, late))
+	require.False(t, overdue(alert.Alert{}, ran, hourly, time.Time{}, late), "disabled")
+	often, err := alert.ParseSchedule("* * * * *", "UTC")
+	require.NoError(t, err)
+	missed, is := alert.Overdue(a, ran, often, time.Time{}, late)
+	require.True(t, is, "the next tick comes before the deadline of this one, and that hides nothing")
+	require.Equal(t, tick, missed)
 
 	require.Equal(t, alert.StatusOverdue, alert.Standing(a, ran, true))
 	require.Equal(t, alert.StatusOverdue, alert.Standing(a, alert.State{}, true))

@@ -14,9 +14,16 @@ import (
 type change struct {
 	set, add item
 	remove   []string
+	// plus sets an attribute to the sum of a number and another attribute.
+	plus map[string]sum
 	// condition must hold, with its values; it names attributes by #name.
 	condition string
 	values    item
+}
+
+type sum struct {
+	number    types.AttributeValue
+	attribute string
 }
 
 // expression writes a change as DynamoDB wants it.
@@ -29,6 +36,10 @@ func (c change) expression() (update string, names map[string]string, values ite
 	for name, v := range c.set {
 		sets = append(sets, "#"+name+" = :set_"+name)
 		names["#"+name], values[":set_"+name] = name, v
+	}
+	for name, v := range c.plus {
+		sets = append(sets, "#"+name+" = :plus_"+name+" + #"+v.attribute)
+		names["#"+name], names["#"+v.attribute], values[":plus_"+name] = name, v.attribute, v.number
 	}
 	for name, v := range c.add {
 		adds = append(adds, "#"+name+" :add_"+name)

@@ -58,7 +58,7 @@ func (s *Store) commit(ctx context.Context, c sentinel.Commit) error {
 		return err
 	}
 	if c.State != nil {
-		s.keep(c.ID, p.next)
+		s.note(c.ID, p.next)
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -140,7 +141,7 @@ func (s *Store) putDefinition(ctx context.Context, d sentinel.Definition) error 
 	}
 	return s.update(ctx, definitionKey(d.Alert.ID()), change{set: item{
 		"definition": packed, "alert": text(d.Alert.Name), "fingerprint": text(d.Fingerprint), "since": millis(d.ScheduledSince),
-		"database": text(d.Alert.Database), "enabled": truth(d.Alert.Enabled),
+		"database": text(d.Alert.Database), "enabled": truth(d.Alert.Enabled), "keep": number(int64(s.keep() / time.Second)),
 	}})
 }
 

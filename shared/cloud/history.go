@@ -20,9 +20,7 @@ const defaultLimit = 100
 
 // expire lets DynamoDB delete an item some time after its retention.
 func (s *Store) expire(what item, at time.Time) {
-	if s.retention > 0 {
-		what["expires"] = number(at.Add(s.retention).Unix())
-	}
+	what["expires"] = number(at.Add(s.keep()).Unix())
 }
 
 // exists notes that an alert without a state has history.

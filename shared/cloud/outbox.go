@@ -35,6 +35,7 @@ func (s *Store) newDeliveries(all []alert.Delivery) ([]write, error) {
 		what := deliveryKey(d.ID).item()
 		what["delivery"] = items[i]
 		what["scope"], what["alert"], what["channel"], what["target"] = text(d.Scope), text(d.Alert), text(d.Target.Channel), text(d.Target.ID)
+		what["keep"] = number(int64(s.keep() / time.Second))
 		what["run_id"], what["created"] = text(d.Message.RunID), millis(d.CreatedAt)
 		what["status"], what["try"], what["attempts"], what["crashes"] = text(string(d.Status)), number(d.Try), number(d.Attempts), number(d.Crashes)
 		what["due_at"], what["swept"], what["last_error"] = millis(d.DueAt), number(d.Swept), text(d.LastError)
@@ -234,9 +235,7 @@ func (s *Store) settlement(t sentinel.Settlement) change {
 func (s *Store) closed(c *change, at time.Time) {
 	c.set["settled_at"] = millis(at)
 	c.remove = append(c.remove, "open", "look_at")
-	if s.retention > 0 {
-		c.set["expires"] = number(at.Add(s.retention).Unix())
-	}
+	c.plus = map[string]sum{"expires": {number(at.Unix()), "keep"}}
 }
 
 // Supersede implements sentinel.Outbox.

@@ -26,11 +26,11 @@ type StoreOptions struct {
 // A Store keeps definitions, states, history, outages and deliveries in one DynamoDB
 // table. It implements sentinel.Store and sentinel.Outbox. It is safe for concurrent use.
 type Store struct {
-	db        *dynamodb.Client
-	table     string
-	retention time.Duration
+	db    *dynamodb.Client
+	table string
 
 	mu        sync.Mutex
+	retention time.Duration // the last that was seen
 	known     map[alert.ID]known
 	databases map[alert.ID]string // by what the definition last said
 }
@@ -90,6 +90,9 @@ func (s *Store) load(ctx context.Context, id alert.ID) (sentinel.Snapshot, bool,
 		return out, false, err
 	}
 	out.Sharing = int(readNumber(items[subject]["sharing"]))
+	if keep, ok := definition["keep"]; ok {
+		s.retain(time.Duration(readNumber(keep)) * time.Second)
+	}
 	return out, true, s.learn(id, state, readText(items[headKey(id)]["body"]))
 }
 
@@ -105,6 +108,27 @@ func (s *Store) remember(id alert.ID, database string) {
 	s.databases[id] = database
 }
 
+// retain is told how long history is kept: sync knows it by the configuration, the others by
+// the definitions that it stored.
+func (s *Store) retain(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.retention = d
+}
+
+// forEver stands for a retention that never ends.
+const forEver = 100 * 365 * 24 * time.Hour
+
+// keep is how long an item is kept.
+func (s *Store) keep() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.retention == 0 {
+		return forEver
+	}
+	return s.retention
+}
+
 // knownAlerts bounds what a store remembers of alerts.
 const knownAlerts = 500
 
@@ -113,11 +137,11 @@ func (s *Store) learn(id alert.ID, state alert.State, hash string) error {
 	if err != nil {
 		return err
 	}
-	s.keep(id, k)
+	s.note(id, k)
 	return nil
 }
 
-func (s *Store) keep(id alert.ID, k known) {
+func (s *Store) note(id alert.ID, k known) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.known) >= knownAlerts {

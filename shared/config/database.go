@@ -32,13 +32,13 @@ func (p *parser) database(name string, n *yaml.Node, path string) {
 }
 
 func (p *parser) checkDatabase(d alert.Database, n *yaml.Node, path string) {
-	resolved, err := alert.Expand(d.URL, p.env)
-	if err != nil {
+	env := p.elsewhere("query")
+	if _, err := alert.Expand(d.URL, env.Lookup); err != nil {
 		p.wrong(n, path, "%s", err)
 		return
 	}
 	if p.o.CheckDatabase != nil {
-		if err := p.o.CheckDatabase(d, p.env); err != nil {
+		if err := p.o.CheckDatabase(d, env.Lookup); err != nil && len(env.unknown) == 0 {
 			p.wrong(n, path, "%s", err)
 			return
 		}
@@ -48,7 +48,6 @@ func (p *parser) checkDatabase(d alert.Database, n *yaml.Node, path string) {
 			p.warn(n, path, "the password stands in the file; write ${NAME} and put it in the environment or in .env")
 		}
 	}
-	_ = resolved
 }
 
 // environmentDatabase takes $DATABASE_URL where the file names no database.
@@ -56,10 +55,11 @@ func (p *parser) environmentDatabase(named bool) {
 	if named {
 		return
 	}
-	if url, ok := p.env("DATABASE_URL"); ok && url != "" {
+	env := p.elsewhere("query")
+	if url, ok := env.Lookup("DATABASE_URL"); ok && url != "" {
 		d := alert.Database{URL: "${DATABASE_URL}", Dir: p.out.Dir}
 		if p.o.CheckDatabase != nil {
-			if err := p.o.CheckDatabase(d, p.env); err != nil {
+			if err := p.o.CheckDatabase(d, env.Lookup); err != nil && len(env.unknown) == 0 {
 				p.wrong(nil, "DATABASE_URL", "%s", err)
 			}
 		}
@@ -78,9 +78,10 @@ func (p *parser) heartbeat(n *yaml.Node, path string) {
 	p.fields(entries, path, map[string]handler{
 		"url": func(n *yaml.Node, path string) {
 			h.URL, _ = p.raw(n, path)
-			if text, err := alert.Expand(h.URL, p.env); err != nil {
+			env := p.elsewhere("sync")
+			if text, err := alert.Expand(h.URL, env.Lookup); err != nil {
 				p.wrong(n, path, "%s", err)
-			} else if !strings.HasPrefix(text, "https://") && !strings.HasPrefix(text, "http://") {
+			} else if len(env.unknown) == 0 && !strings.HasPrefix(text, "https://") && !strings.HasPrefix(text, "http://") {
 				p.wrong(n, path, "must be a URL that begins with https:// or http://")
 			}
 		},

@@ -33,6 +33,12 @@ type Options struct {
 	// EnvFile replaces .env beside the alert file; NoEnvFile reads none.
 	EnvFile   string
 	NoEnvFile bool
+	// Exists tells whether a name that resolves nowhere here does so for its user: a
+	// channel, "query" for databases, "sync" for the heartbeat. Its value is not checked
+	// then. Nil: every name must resolve here.
+	Exists func(user, name string) bool
+	// Scope replaces the file's name as the scope of its state.
+	Scope string
 }
 
 // Heartbeat is the URL that an outside service expects to be asked for.

@@ -27,6 +27,7 @@ type parser struct {
 	named    map[string]alert.Target
 	defaults []entry
 	cache    map[[2]string]scheduleResult
+	settle   *elsewhere // of the settings that are being read
 }
 
 // Parse reads the content of a file that stands at path. The error is Problems if the
@@ -58,6 +59,12 @@ func (p *parser) finish() (*File, error) {
 	p.out.Warnings = slices.DeleteFunc(slices.Clone(p.problems), func(x Problem) bool { return x.Severity == "error" })
 	if len(errors) > 0 {
 		return nil, p.problems
+	}
+	if p.o.Scope != "" {
+		p.out.Scope = p.o.Scope
+		for i := range p.out.Alerts {
+			p.out.Alerts[i].Scope = p.o.Scope
+		}
 	}
 	return p.out, nil
 }

@@ -16,6 +16,7 @@ import (
 // settings turns the rest of a target into the channel's JSON object and has it checked.
 func (p *parser) settings(channel Channel, n *yaml.Node, entries []entry, path string) json.RawMessage {
 	before := len(p.problems)
+	p.settle = p.elsewhere(channel.Name())
 	kind := reflect.TypeOf(channel.Settings()).Elem()
 	object := p.object(kind, entries, path)
 	text, err := json.Marshal(object)
@@ -28,7 +29,10 @@ func (p *parser) settings(channel Channel, n *yaml.Node, entries []entry, path s
 	}
 	at := map[string]*yaml.Node{}
 	positions(entries, "", at)
-	for _, x := range channel.Check(text, p.env) {
+	for _, x := range channel.Check(text, p.settle.Lookup) {
+		if p.settle.doubtful(x, text) {
+			continue
+		}
 		node := n
 		for probe := x.Path; probe != ""; probe = parent(probe) {
 			if found := at[probe]; found != nil {
@@ -160,7 +164,7 @@ func (p *parser) reference(n *yaml.Node, path string) string {
 		p.wrong(n, path, "must be a text, not %s", describe(target))
 		return ""
 	}
-	if _, err := alert.Expand(target.Value, p.env); err != nil {
+	if _, err := alert.Expand(target.Value, p.settle.Lookup); err != nil {
 		p.wrong(n, path, "%s", err)
 	}
 	return target.Value
@@ -196,7 +200,7 @@ func (p *parser) payload(n *yaml.Node, path string) any {
 func (p *parser) checkReferences(n *yaml.Node, path string, value any) {
 	switch v := value.(type) {
 	case string:
-		if _, err := alert.Expand(v, p.env); err != nil {
+		if _, err := alert.Expand(v, p.settle.Lookup); err != nil {
 			p.wrong(n, path, "%s", err)
 		}
 	case []any:

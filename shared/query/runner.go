@@ -4,6 +4,7 @@
 package query
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"database/sql/driver"
@@ -18,6 +19,7 @@ import (
 
 // Options are what New needs. Databases is required; zero caps mean the defaults.
 type Options struct {
+	// Databases by name, of the alerts that carry no Connection of their own.
 	Databases map[string]alert.Database
 	Secrets   *alert.Secrets
 	// MaxRows (1,000), MaxBytes of a result (1 MiB) and MaxContextBytes of a row (64 KiB).
@@ -76,17 +78,29 @@ type dialect interface {
 // caps bound what may be fetched of a result.
 type caps struct{ rows, bytes int }
 
-// pool opens or finds the pool of a database. Two names with one URL share it.
-func (r *Runner) pool(name string) (*pool, error) {
+// pool opens or finds the pool of an alert's database. Two names with one URL share it.
+func (r *Runner) pool(a alert.Alert) (*pool, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if p, ok := r.named[name]; ok {
+	if a.Connection != nil {
+		return r.connect(*a.Connection) // its URL may resolve to another than before
+	}
+	if p, ok := r.named[a.Database]; ok {
 		return p, nil
 	}
-	d, ok := r.Databases[name]
+	d, ok := r.Databases[a.Database]
 	if !ok {
-		return nil, fmt.Errorf("there is no database %q", name)
+		return nil, fmt.Errorf("there is no database %q", a.Database)
 	}
+	p, err := r.connect(d)
+	if err == nil {
+		r.named[a.Database] = p
+	}
+	return p, err
+}
+
+// connect opens or finds the pool of a database.
+func (r *Runner) connect(d alert.Database) (*pool, error) {
 	url, err := r.Secrets.Expand(d.URL)
 	if err != nil {
 		return nil, err
@@ -103,14 +117,13 @@ func (r *Runner) pool(name string) (*pool, error) {
 		if err != nil {
 			return nil, fmt.Errorf("the database URL cannot be used: %w", err)
 		}
-		limit := r.connections(key)
+		limit := r.connections(key, d)
 		p = &pool{db: db, dialect: kind, slots: make(chan struct{}, limit)}
 		db.SetMaxOpenConns(limit)
 		db.SetMaxIdleConns(limit)
 		db.SetConnMaxIdleTime(5 * time.Minute)
 		r.pools[key] = p
 	}
-	r.named[name] = p
 	return p, nil
 }
 
@@ -118,8 +131,8 @@ func (r *Runner) pool(name string) (*pool, error) {
 func address(d alert.Database, url string) string { return d.Dir + "\x00" + url }
 
 // connections is the smallest limit of the databases at one address.
-func (r *Runner) connections(key string) int {
-	least := 0
+func (r *Runner) connections(key string, first alert.Database) int {
+	least := cmp.Or(first.MaxConnections, alert.DefaultMaxConnections)
 	for _, d := range r.Databases {
 		if url, err := r.Secrets.Expand(d.URL); err != nil || address(d, url) != key {
 			continue
@@ -128,9 +141,7 @@ func (r *Runner) connections(key string) int {
 		if limit == 0 {
 			limit = alert.DefaultMaxConnections
 		}
-		if least == 0 || limit < least {
-			least = limit
-		}
+		least = min(least, limit)
 	}
 	return least
 }
@@ -145,7 +156,7 @@ func (r *Runner) Query(ctx context.Context, a alert.Alert, _ alert.Run) alert.Re
 }
 
 func (r *Runner) run(ctx context.Context, a alert.Alert) alert.Result {
-	p, err := r.pool(a.Database)
+	p, err := r.pool(a)
 	if err != nil {
 		return alert.Unreachable("%s", err)
 	}
@@ -280,7 +291,7 @@ func discard(conn *sql.Conn) {
 
 // Ping reaches a database, for pre-flight checks.
 func (r *Runner) Ping(ctx context.Context, database string) error {
-	p, err := r.pool(database)
+	p, err := r.pool(alert.Alert{Database: database})
 	if err != nil {
 		return errors.New(r.Secrets.Clean(err.Error()))
 	}

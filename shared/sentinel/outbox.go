@@ -112,6 +112,16 @@ type Queue interface {
 	Enqueue(ctx context.Context, deliveries []alert.Delivery) error
 }
 
+// Schedules makes something fire at the ticks of alerts: it then calls Evaluate. A runtime
+// that looks at the definitions itself has none.
+type Schedules interface {
+	// Schedule makes the schedules of definitions, all of one scope, what they say. It is
+	// called with all of them at each Sync; those that are as they should be cost nothing.
+	Schedule(ctx context.Context, scope string, definitions []Definition) error
+	// Unschedule removes the schedules of alerts; one that has none is no error.
+	Unschedule(ctx context.Context, scope string, names []string) error
+}
+
 // A Querier runs one query behind the guards and reads its result by the contract. It
 // never fails otherwise than by Result.Failure; a cancelled ctx is such a failure.
 type Querier interface {

@@ -21,7 +21,9 @@ type Options struct {
 	Outbox Outbox
 	Queue  Queue
 	Query  Querier
-	Send   Sender
+	// Schedules follow the definitions at each Sync; nil: nothing does.
+	Schedules Schedules
+	Send      Sender
 
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time

@@ -49,6 +49,11 @@ func (s *Sentinel) Sync(ctx context.Context, scope string, alerts []alert.Alert)
 			return report, fmt.Errorf("sync: store definitions: %w", err)
 		}
 	}
+	if s.Schedules != nil {
+		if err := s.Schedules.Schedule(ctx, scope, report.Definitions); err != nil {
+			return report, fmt.Errorf("sync: %w", err)
+		}
+	}
 	return report, nil
 }
 
@@ -115,6 +120,11 @@ func (s *Sentinel) remove(ctx context.Context, scope string, alerts []alert.Aler
 		return nil
 	}
 	slices.Sort(report.Removed)
+	if s.Schedules != nil { // first: a tick of an unknown alert is nobody's
+		if err := s.Schedules.Unschedule(ctx, scope, report.Removed); err != nil {
+			return fmt.Errorf("sync: %w", err)
+		}
+	}
 	for _, name := range report.Removed {
 		if err := s.close(ctx, alert.ID{Scope: scope, Name: name}, alert.ClosedRemoved, report); err != nil {
 			return err

@@ -86,8 +86,7 @@ func (s *Sentinel) attend(ctx context.Context, d Definition, state alert.State, 
 	}
 	patient := d.Alert
 	patient.Timeout = max(patient.Timeout, alert.Duration(o.MissedAfter))
-	tick := schedule.Previous(now)
-	overdue := alert.Overdue(patient, state, tick, d.ScheduledSince, now)
+	tick, overdue := alert.Overdue(patient, state, schedule, d.ScheduledSince, now)
 	if !overdue {
 		report.Alerts[alert.Standing(d.Alert, state, false)]++
 		return nil

@@ -133,7 +133,7 @@ func MariaDBCA(t testing.TB) string {
 // Main runs the tests of a package and keeps the servers until the last one is done. Call
 // it from TestMain and exit with what it returns; without it, a server is started again
 // when a test needs it after others have ended.
-func Main(m *testing.M) int {
+func Main(m interface{ Run() int }) int {
 	for _, e := range []*engine{postgres, mariaDB} {
 		e.retain()
 		defer e.release()

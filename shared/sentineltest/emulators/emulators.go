@@ -41,7 +41,7 @@ func AWS(t testing.TB) string {
 }
 
 // Main runs the tests of a package and stops the emulators after the last one.
-func Main(m *testing.M) int {
+func Main(m interface{ Run() int }) int {
 	defer func() {
 		for _, e := range []*emulator{dynamoDB, elasticMQ, ministack} {
 			e.stop()

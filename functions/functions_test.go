@@ -1,0 +1,42 @@
+// Package functions_test runs the real bootstrap binaries of all functions against
+// emulators of AWS that others wrote, a real database, and real receivers.
+package functions_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/sqlsentinel/sqlsentinel/shared/sentineltest/databases"
+	"github.com/sqlsentinel/sqlsentinel/shared/sentineltest/emulators"
+)
+
+// binaries is where the bootstraps are, each under the name of its function.
+var binaries string
+
+func TestMain(m *testing.M) { os.Exit(databases.Main(afterBuild{m})) }
+
+// afterBuild builds the bootstraps, then runs the tests.
+type afterBuild struct{ m *testing.M }
+
+// Run returns the exit code.
+func (a afterBuild) Run() int {
+	dir, err := os.MkdirTemp("", "sqlsentinel-functions-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	binaries = dir
+	for _, name := range []string{"query", "sync", "email", "slack", "webhook"} {
+		build := exec.Command("go", "build", "-buildvcs=false", "-tags=lambda.norpc", "-o", filepath.Join(dir, name), "./"+name)
+		build.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := build.CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "build %s: %v\n%s", name, err, out)
+			return 1
+		}
+	}
+	return emulators.Main(a.m)
+}

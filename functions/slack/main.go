@@ -1,0 +1,21 @@
+// Command slack is the Lambda function that sends Slack messages: SQS calls it with batches of the
+// channel's queue.
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/aws/aws-lambda-go/lambda"
+
+	"github.com/sqlsentinel/sqlsentinel/functions/internal/sender"
+)
+
+func main() {
+	consumer, err := sender.New("slack")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "slack:", err)
+		os.Exit(1)
+	}
+	lambda.Start(consumer.Handle)
+}

@@ -1,0 +1,142 @@
+package functions_test
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/scheduler"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sqlsentinel/sqlsentinel/shared/alert"
+	"github.com/sqlsentinel/sqlsentinel/shared/cloud"
+	"github.com/sqlsentinel/sqlsentinel/shared/sentinel"
+)
+
+// plain is a configuration of alerts that are OK.
+func plain(names ...string) string {
+	var out strings.Builder
+	out.WriteString("database: {url: \"${SHOP_URL}\"}\nalerts:\n")
+	for _, name := range names {
+		fmt.Fprintf(&out, "  - {name: %q, query: \"SELECT 'OK' AS status\", schedule: \"*/5 * * * *\"}\n", name)
+	}
+	return out.String()
+}
+
+func TestABrokenConfigurationLeavesTheLastGoodOneInForce(t *testing.T) {
+	w := newWorld(t)
+	require.Empty(t, w.upload(plain("a", "b")).Problem)
+	for name, broken := range map[string]string{
+		"no YAML": "alerts: [", "empty": "", "unknown key": plain("a") + "colour: red\n", "unknown secret": strings.ReplaceAll(plain("a"), "SHOP_URL", "NO_SUCH"),
+		"a file as database": strings.ReplaceAll(plain("a"), "${SHOP_URL}", "sqlite:///shop.db"), "binary": "\x00\xff\x00", "truncated": plain("a", "b")[:90],
+		"loopback":    strings.ReplaceAll(plain("a"), "${SHOP_URL}", "postgresql://localhost/shop"),
+		"too patient": strings.ReplaceAll(plain("a"), "schedule:", "timeout: 10m, schedule:"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			status := w.upload(broken)
+			require.NotEmpty(t, status.Problem)
+			require.NotContains(t, status.Problem, "postgresql://", "no value of a secret is told")
+			require.Len(t, w.ticks(time.Now()), 2, "the schedules stay")
+			require.Contains(t, w.function("sync").Log(), `"invalid_config":1`)
+		})
+	}
+	require.Empty(t, w.upload(plain("a")).Problem)
+	require.Len(t, w.ticks(time.Now()), 1)
+}
+
+func TestAConfigurationThatIsDeletedRemovesNothing(t *testing.T) {
+	w := newWorld(t)
+	w.invoke("sync", eventFile(t, "sync-tick.json"))
+	status, err := w.store.SyncStatus(t.Context(), w.stack)
+	require.NoError(t, err)
+	require.Empty(t, status.Problem, "there is no configuration yet, which is no problem")
+	require.Empty(t, w.upload(plain("a")).Problem)
+	bucket := s3.NewFromConfig(w.config, func(o *s3.Options) { o.UsePathStyle = true })
+	_, err = bucket.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String(w.env["SENTINEL_BUCKET"]), Key: aws.String(cloud.ConfigKey)})
+	require.NoError(t, err)
+	w.invoke("sync", eventFile(t, "sync-s3-deleted.json"))
+	status, err = w.store.SyncStatus(t.Context(), w.stack)
+	require.NoError(t, err)
+	require.Contains(t, status.Problem, "no alerts.yaml")
+	require.Len(t, w.ticks(time.Now()), 1)
+	require.Empty(t, w.upload(plain("a")).Problem)
+}
+
+func TestRemovingManyAlertsNeedsAYes(t *testing.T) {
+	w := newWorld(t)
+	require.Empty(t, w.upload(plain("a", "b", "c", "d")).Problem)
+	require.Contains(t, w.upload(plain("a", "b")).Problem, "2 of 4 alerts (c, d)")
+	require.Len(t, w.ticks(time.Now()), 4)
+	_, err := w.configs.Write(t.Context(), []byte(plain("a", "b")), true)
+	require.NoError(t, err)
+	w.invoke("sync", eventFile(t, "sync-tick.json"))
+	status, err := w.store.SyncStatus(t.Context(), w.stack)
+	require.NoError(t, err)
+	require.Equal(t, []string{"c", "d"}, status.Removed)
+	require.Len(t, w.ticks(time.Now()), 2)
+}
+
+func TestWhatSomebodyDidToTheSchedulesIsMended(t *testing.T) {
+	w := newWorld(t)
+	require.Empty(t, w.upload(plain("a", "b")).Problem)
+	list, err := w.schedules.ListSchedules(t.Context(), &scheduler.ListSchedulesInput{GroupName: &w.stack})
+	require.NoError(t, err)
+	require.Len(t, list.Schedules, 2)
+	_, err = w.schedules.DeleteSchedule(t.Context(), &scheduler.DeleteScheduleInput{GroupName: &w.stack, Name: list.Schedules[0].Name})
+	require.NoError(t, err)
+	one, err := w.schedules.GetSchedule(t.Context(), &scheduler.GetScheduleInput{GroupName: &w.stack, Name: list.Schedules[1].Name})
+	require.NoError(t, err)
+	_, err = w.schedules.CreateSchedule(t.Context(), &scheduler.CreateScheduleInput{
+		GroupName: &w.stack, Name: aws.String("left-over"), ScheduleExpression: aws.String("rate(1 hour)"), FlexibleTimeWindow: one.FlexibleTimeWindow, Target: one.Target,
+	})
+	require.NoError(t, err)
+	require.Empty(t, w.upload(plain("a", "b")).Problem)
+	list, err = w.schedules.ListSchedules(t.Context(), &scheduler.ListSchedulesInput{GroupName: &w.stack})
+	require.NoError(t, err)
+	require.Len(t, list.Schedules, 2)
+	require.Len(t, w.ticks(time.Now()), 2)
+}
+
+func TestAnAlertThatIsDisabledHasNoSchedule(t *testing.T) {
+	w := newWorld(t)
+	require.Empty(t, w.upload(plain("a", "b")).Problem)
+	require.Empty(t, w.upload(strings.Replace(plain("a", "b"), "{name: \"a\"", "{enabled: false, name: \"a\"", 1)).Problem)
+	require.Len(t, w.ticks(time.Now()), 1)
+	require.Contains(t, string(w.invoke("query", cloud.Tick{Alert: "a"})), "SKIPPED")
+}
+
+func TestTheTickRecordsRunsThatNeverCameAndTellsTheOwners(t *testing.T) {
+	w := newWorld(t)
+	w.env["SENTINEL_SWEEP_AFTER"] = "1"
+	text := strings.ReplaceAll(plain("late"), "*/5", "*") + "owners: [{channel: webhook, url: \"${HOOK_URL}\"}]\n"
+	require.Empty(t, w.upload(text).Problem)
+	definitions, err := w.store.Definitions(t.Context(), w.stack)
+	require.NoError(t, err)
+	d := definitions["late"]
+	d.ScheduledSince = time.Now().Add(-time.Hour)
+	require.NoError(t, w.store.PutDefinitions(t.Context(), []sentinel.Definition{d}))
+	w.invoke("query", cloud.Tick{Alert: "late", ScheduledTime: time.Now().Add(-40 * time.Minute).UTC().Format(time.RFC3339)})
+	w.invoke("sync", eventFile(t, "sync-tick.json"))
+	history, err := w.store.History(t.Context(), sentinel.HistoryFilter{Scope: w.stack})
+	require.NoError(t, err)
+	require.Len(t, history, 2)
+	require.Equal(t, alert.StatusError, history[0].Status)
+	require.Equal(t, alert.ErrorMissed, history[0].Reasons[0].Code)
+	require.Contains(t, w.function("sync").Log(), `"missed_runs_total":1`)
+}
+
+func TestTheHeartbeatBeatsWhileAllIsWell(t *testing.T) {
+	w := newWorld(t)
+	w.secret("sync", "BEAT_URL", w.web.url+"/beat")
+	text := plain("a") + "heartbeat: {url: \"${BEAT_URL}\", every: 1s}\n"
+	require.Empty(t, w.upload(text).Problem)
+	require.Equal(t, "/beat", w.web.take()[0].path)
+	require.NotEmpty(t, w.upload(text+"colour: red\n").Problem)
+	require.Empty(t, w.web.take(), "an invalid configuration stops it")
+	w.web.answer(http.StatusInternalServerError)
+	require.Empty(t, w.upload(text).Problem, "a heartbeat that fails fails nothing")
+}

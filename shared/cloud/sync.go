@@ -1,0 +1,247 @@
+package cloud
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/sqlsentinel/sqlsentinel/shared/alert"
+	"github.com/sqlsentinel/sqlsentinel/shared/config"
+	"github.com/sqlsentinel/sqlsentinel/shared/sentinel"
+)
+
+// A Syncer makes what stands in AWS what the configuration says: the body of the sync
+// function. It looks at what is there now, whatever the event said.
+type Syncer struct {
+	Sentinel  *sentinel.Sentinel
+	Store     *Store
+	Configs   *Configs
+	Schedules *Schedules
+	// Scope is the stack's name.
+	Scope string
+	// Parse reads a configuration; exists tells whether a secret does.
+	Parse func(data []byte, exists func(user, name string) bool) (*config.File, error)
+	// Parameters lists the secrets that exist, as USER/NAME.
+	Parameters func(ctx context.Context) (map[string]bool, error)
+	// Beat asks for the heartbeat's URL.
+	Beat func(ctx context.Context, url string) error
+	Log  *Log
+	// Metrics takes the gauges of each tick.
+	Metrics *Metrics
+	// Tick is how a tick is done.
+	Tick sentinel.TickOptions
+	// Lease is how long one sync may take; zero means 5 minutes.
+	Lease time.Duration
+	// Every is how often the schedules are held against the definitions; zero: 15 minutes.
+	Every time.Duration
+}
+
+const (
+	defaultLease = 5 * time.Minute
+	defaultEvery = 15 * time.Minute
+	// restarts is how often a sync begins again because a newer configuration came.
+	restarts = 5
+)
+
+// Handle answers every event alike: a configuration that changed, a tick of the minute.
+func (s *Syncer) Handle(ctx context.Context) error {
+	s.Log.Begin(ctx)
+	status, err := s.Store.SyncStatus(ctx, s.Scope)
+	if err != nil {
+		return err
+	}
+	due, err := s.due(ctx, status)
+	if err != nil {
+		s.Log.Error("look at the configuration", "error", err) // the alerts go on as they stand
+	}
+	if due {
+		if status, err = s.locked(ctx, status); err != nil {
+			s.Log.Error("sync", "error", err)
+		}
+	}
+	return errors.Join(err, s.tick(ctx, status))
+}
+
+// due tells whether there is a configuration that was not looked at, another function to
+// call, or nothing was compared for a while.
+func (s *Syncer) due(ctx context.Context, status SyncStatus) (bool, error) {
+	every := s.Every
+	if every == 0 {
+		every = defaultEvery
+	}
+	version, err := s.Configs.Version(ctx)
+	if errors.Is(err, ErrNoConfig) {
+		return status.Version != "" && status.Problem == "", nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return version != status.Version || status.Target != s.Schedules.Target || s.Sentinel.Now().Sub(status.Full) >= every, nil
+}
+
+// locked syncs under a lease. Another sync that has it looks for a newer configuration
+// before it ends, so that nothing need wait for it.
+func (s *Syncer) locked(ctx context.Context, status SyncStatus) (SyncStatus, error) {
+	lease := s.Lease
+	if lease == 0 {
+		lease = defaultLease
+	}
+	token, now := rand.Text(), s.Sentinel.Now()
+	switch err := s.Store.lockSync(ctx, s.Scope, token, now, now.Add(lease)); {
+	case errors.Is(err, sentinel.ErrConflict):
+		s.Log.Info("another sync is under way")
+		return status, nil
+	case err != nil:
+		return status, err
+	}
+	defer func() { s.Store.unlockSync(context.WithoutCancel(ctx), s.Scope, token) }()
+	for range restarts {
+		next, err := s.sync(ctx, status)
+		if err != nil {
+			return status, err
+		}
+		if err := s.Store.putSyncStatus(ctx, s.Scope, next); err != nil {
+			return status, err
+		}
+		status = next
+		version, err := s.Configs.Version(ctx)
+		if err != nil && !errors.Is(err, ErrNoConfig) {
+			return status, err
+		}
+		if errors.Is(err, ErrNoConfig) || version == status.Version {
+			return status, nil
+		}
+	}
+	return status, fmt.Errorf("the configuration changed at each of %d syncs", restarts)
+}
+
+// sync reads the configuration and makes it so. What is wrong with it is in the status; the
+// error is a failure that a repetition may mend.
+func (s *Syncer) sync(ctx context.Context, status SyncStatus) (SyncStatus, error) {
+	stored, err := s.Configs.Read(ctx, ConfigKey)
+	if errors.Is(err, ErrNoConfig) {
+		return s.invalid(status, status.Version, err), nil
+	}
+	if err != nil {
+		return status, err
+	}
+	parameters, err := s.Parameters(ctx)
+	if err != nil {
+		return status, err
+	}
+	file, err := s.Parse(stored.Data, func(user, name string) bool { return parameters[user+"/"+name] })
+	if err != nil {
+		return s.invalid(status, stored.Version, err), nil
+	}
+	if err := s.removal(ctx, file, stored); err != nil {
+		return s.invalid(status, stored.Version, err), nil
+	}
+	for i := range file.Alerts {
+		d := file.Databases[file.Alerts[i].Database]
+		d.Dir = ""
+		file.Alerts[i].Connection = &d
+	}
+	s.Store.retain(file.Retention.Std())
+	report, err := s.Sentinel.Sync(ctx, s.Scope, file.Alerts)
+	if err != nil {
+		return status, err
+	}
+	if status.Retention != file.Retention {
+		if err := s.Store.PutDefinitions(ctx, report.Definitions); err != nil { // they carry it to the others
+			return status, err
+		}
+	}
+	mended, err := s.Schedules.Reconcile(ctx, report.Definitions)
+	if err != nil {
+		return status, err
+	}
+	s.Log.Info("synced", "version", stored.Version, "alerts", len(file.Alerts), "added", len(report.Added), "changed", len(report.Changed),
+		"removed", len(report.Removed), "closed", len(report.Closed), "schedules_mended", mended)
+	next := SyncStatus{
+		Version: stored.Version, At: s.Sentinel.Now(), Full: s.Sentinel.Now(), Target: s.Schedules.Target, Alerts: len(file.Alerts), Beaten: status.Beaten, Retention: file.Retention,
+		Added: report.Added, Changed: report.Changed, Removed: report.Removed, Closed: report.Closed,
+	}
+	if file.Heartbeat != nil {
+		next.Heartbeat, next.Every = file.Heartbeat.URL, file.Heartbeat.Every
+	}
+	return next, nil
+}
+
+// invalid is the status after a configuration that cannot be used: everything stays.
+func (s *Syncer) invalid(status SyncStatus, version string, cause error) SyncStatus {
+	s.Log.Error("the configuration is invalid; the last good one stays in force", "version", version, "error", cause)
+	status.Version, status.Problem, status.At = version, clip(cause.Error(), 8<<10), s.Sentinel.Now()
+	return status
+}
+
+// removal refuses a configuration that would remove much, unless who uploaded it said yes.
+func (s *Syncer) removal(ctx context.Context, file *config.File, stored Config) error {
+	before, err := s.Store.Fingerprints(ctx, s.Scope)
+	if err != nil {
+		return err
+	}
+	gone := Removed(before, file.Alerts)
+	if TooMany(len(gone), len(before)) && !stored.Confirmed {
+		return fmt.Errorf("it would remove %d of %d alerts (%s); if that is meant, upload it by `sqlsentinel apply --yes`", len(gone), len(before), clip(strings.Join(gone, ", "), 300))
+	}
+	return nil
+}
+
+// Removed are the stored alerts that a file does not have.
+func Removed(before map[string]sentinel.Fingerprint, alerts []alert.Alert) []string {
+	left := map[string]bool{}
+	for _, a := range alerts {
+		left[a.Name] = true
+	}
+	var out []string
+	for name := range before {
+		if !left[name] {
+			out = append(out, name)
+		}
+	}
+	return distinct(out)
+}
+
+// TooMany tells whether so many alerts would go that somebody must have meant it: more than
+// a fifth, and not one alone.
+func TooMany(gone, of int) bool { return gone > 1 && gone*5 > of }
+
+// tick does the work of the minute on what is stored, whether the configuration is valid or not.
+func (s *Syncer) tick(ctx context.Context, status SyncStatus) error {
+	options := s.Tick
+	options.Scope = s.Scope
+	report, err := s.Sentinel.Tick(ctx, options)
+	if len(report.Missed) > 0 {
+		s.Log.Error("runs never came; they are recorded as errors", "alerts", report.Missed)
+	}
+	if report.Stuck > 0 {
+		s.Log.Error("deliveries are stuck: nobody takes them from their queue", "count", report.Stuck)
+	}
+	s.Metrics.Standing(report, status.Problem != "")
+	if err != nil {
+		return err
+	}
+	return s.beat(ctx, status, report)
+}
+
+// beat asks for the heartbeat's URL if it is time and all is well with the watching itself.
+func (s *Syncer) beat(ctx context.Context, status SyncStatus, report sentinel.TickReport) error {
+	now := s.Sentinel.Now()
+	if status.Heartbeat == "" || now.Sub(status.Beaten) < status.Every.Std()-30*time.Second {
+		return nil
+	}
+	ill := status.Problem != "" || report.Dead > 0 || report.Stuck > 0 || report.Alerts[alert.StatusOverdue] > 0
+	if ill {
+		s.Log.Warn("the heartbeat is not sent: the watching itself is ill", "invalid_config", status.Problem != "", "dead", report.Dead,
+			"stuck", report.Stuck, "overdue", report.Alerts[alert.StatusOverdue])
+		return nil
+	}
+	if err := s.Beat(ctx, status.Heartbeat); err != nil {
+		s.Log.Warn("the heartbeat failed", "error", err)
+		return nil
+	}
+	return s.Store.beaten(ctx, s.Scope, now)
+}
