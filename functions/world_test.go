@@ -17,6 +17,8 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	ddbtypes "github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/aws-sdk-go-v2/service/scheduler"
@@ -284,4 +286,14 @@ func (r *receiver) take() []request {
 	out := r.got
 	r.got = nil
 	return out
+}
+
+// unlock ends the lease of a sync that was killed, as time does.
+func (w *world) unlock() error {
+	_, err := dynamodb.NewFromConfig(w.config).UpdateItem(w.Context(), &dynamodb.UpdateItemInput{
+		TableName:        aws.String(w.env["SENTINEL_TABLE"]),
+		Key:              map[string]ddbtypes.AttributeValue{"pk": &ddbtypes.AttributeValueMemberS{Value: "sync#" + w.stack}, "sk": &ddbtypes.AttributeValueMemberS{Value: "state"}},
+		UpdateExpression: aws.String("REMOVE lease, lease_until"),
+	})
+	return err
 }

@@ -121,7 +121,7 @@ func (c *Consumer) one(ctx context.Context, l letter, out *results) {
 		return
 	}
 	d := delivered.Delivery
-	if d.ID != "" && (d.Attempts > 0 || d.Status.Settled()) {
+	if delivered.Tried {
 		c.Metrics.Notification(d, time.Since(began))
 		c.Log.Info("delivered", "alert_name", d.Alert, "run_id", d.Message.RunID, "delivery", d.ID, "channel", d.Target.Channel,
 			"status", d.Status, "error", d.LastError, "duration_ms", time.Since(began).Milliseconds())

@@ -16,6 +16,8 @@ const maxCrashes = 3
 type Delivered struct {
 	// Delivery is as it stands now.
 	Delivery alert.Delivery
+	// Tried holds when it was claimed by this call.
+	Tried bool
 	// Soon holds when the next attempt is a fast one: worth waiting for.
 	Soon bool
 }
@@ -166,7 +168,7 @@ func afterAll(waiting []alert.Delivery) time.Time {
 // settle writes an outcome, together with what follows from it for the target's outage.
 func (s *Sentinel) settle(ctx context.Context, c Claim, o outcome) (Delivered, error) {
 	d := c.Delivery
-	out := Delivered{Delivery: d, Soon: o.soon}
+	out := Delivered{Delivery: d, Tried: true, Soon: o.soon}
 	out.Delivery.Status, out.Delivery.DueAt, out.Delivery.Attempts, out.Delivery.LastError = o.status, o.due, o.attempts, o.cause
 	var told []alert.Delivery
 	err := onConflict(ctx, "settle the delivery", func() error {
