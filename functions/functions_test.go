@@ -38,5 +38,10 @@ func (a afterBuild) Run() int {
 			return 1
 		}
 	}
+	build := exec.Command("go", "build", "-buildvcs=false", "-o", filepath.Join(dir, "sqlsentinel"), "../cmd/sqlsentinel")
+	if out, err := build.CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "build sqlsentinel: %v\n%s", err, out)
+		return 1
+	}
 	return emulators.Main(a.m)
 }

@@ -20,7 +20,7 @@ func (a *app) deliveriesShowCommand() *cobra.Command {
 		Example: "  sqlsentinel deliveries show dlv_7q2f",
 		Args:    between(1, 2, "ID, after CONFIG if it is not the default,"),
 		RunE: func(c *cobra.Command, args []string) error {
-			s, err := a.load(first(args[:len(args)-1]))
+			s, err := a.load(c.Context(), first(args[:len(args)-1]))
 			if err != nil {
 				return err
 			}
@@ -107,7 +107,7 @@ If the first argument is not the id of a delivery, it is CONFIG.`,
 			if all == (len(ids) > 0) {
 				return usagef("name the deliveries to redrive, or give --all-dead; see %s --help", c.CommandPath())
 			}
-			s, err := a.load(path)
+			s, err := a.load(c.Context(), path)
 			if err != nil {
 				return err
 			}
@@ -149,6 +149,9 @@ func (s *session) redrive(ctx context.Context, ids []string) (err error) {
 		if err != nil {
 			return err
 		}
+		if err := s.requeue(ctx, store, d, ref); err != nil {
+			return err
+		}
 		d.Try, d.Status, d.Attempts, d.Crashes = ref.Try, alert.Pending, 0, 0
 		out = append(out, s.deliveryOf(d))
 	}
@@ -166,7 +169,9 @@ func (s *session) redrive(ctx context.Context, ids []string) (err error) {
 		s.say("no delivery is dead")
 		return nil
 	}
-	s.say("`sqlsentinel run` sends what is due")
+	if s.stack == nil {
+		s.say("`sqlsentinel run` sends what is due")
+	}
 	return nil
 }
 

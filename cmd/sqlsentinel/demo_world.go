@@ -106,11 +106,11 @@ func openShop(ctx context.Context, path string, day time.Time) (*sql.DB, error) 
 func (w *demoWorld) openEngine(ctx context.Context, a *app, config string) error {
 	inner := newApp(a.in, a.out, a.errs, func(string) (string, bool) { return "", false })
 	inner.now, inner.terminal, inner.log = w.clock.now, a.terminal, a.log
-	session, err := inner.load(config)
+	session, err := inner.load(ctx, config)
 	if err != nil {
 		return err
 	}
-	store, err := session.openState(ctx)
+	store, err := session.openFile(ctx)
 	if err != nil {
 		return err
 	}

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/sqlsentinel/sqlsentinel/shared/alert"
-	"github.com/sqlsentinel/sqlsentinel/shared/local"
 	"github.com/sqlsentinel/sqlsentinel/shared/sentinel"
 )
 
@@ -30,7 +29,7 @@ func (s *session) dryRun(ctx context.Context, flags runFlags) (err error) {
 	if err != nil {
 		return err
 	}
-	store, err := s.readState(ctx)
+	store, err := s.readFile(ctx)
 	if err != nil {
 		return err
 	}
@@ -87,7 +86,7 @@ func pending(string) alert.DeliveryStatus { return alert.Pending }
 
 // snapshot is what a run of the alert, as the file has it now, would start from, with the
 // messages about episodes that a changed key closes before it.
-func (s *session) snapshot(ctx context.Context, store *local.Store, x alert.Alert, sharing int) (sentinel.Snapshot, []alert.Delivery, error) {
+func (s *session) snapshot(ctx context.Context, store keeper, x alert.Alert, sharing int) (sentinel.Snapshot, []alert.Delivery, error) {
 	snapshot, err := store.Load(ctx, x.ID())
 	switch {
 	case errors.Is(err, sentinel.ErrNotFound):

@@ -31,12 +31,6 @@ func (s *session) heartbeat(ctx context.Context, e *engine, outcomes []outcome) 
 	return nil
 }
 
-// keeper is what the heartbeat reads.
-type keeper interface {
-	sentinel.Store
-	sentinel.Outbox
-}
-
 // illness says what is wrong with the watching itself; empty if nothing is.
 func (s *session) illness(ctx context.Context, store keeper) (string, error) {
 	counts, err := store.Counts(ctx, s.file.Scope)

@@ -51,10 +51,10 @@ func (a *app) addCommands(root *cobra.Command) {
 		commands []*cobra.Command
 	}{
 		{"Begin:", []*cobra.Command{a.initCommand(), a.validateCommand(), a.schemaCommand(), a.demoCommand()}},
-		{"Run:", []*cobra.Command{a.runCommand(), a.testNotifyCommand()}},
+		{"Run:", []*cobra.Command{a.runCommand(), a.applyCommand(), a.testNotifyCommand()}},
 		{"Look:", []*cobra.Command{a.statusCommand(), a.historyCommand(), a.explainCommand(), a.deliveriesCommand()}},
 		{"Act:", []*cobra.Command{a.silenceCommand(), a.unsilenceCommand()}},
-		{"More:", []*cobra.Command{a.versionCommand()}},
+		{"More:", []*cobra.Command{a.secretsCommand(), a.versionCommand()}},
 	}
 	for _, g := range groups {
 		id := strings.ToLower(strings.TrimSuffix(g.title, ":"))
@@ -100,7 +100,7 @@ func (a *app) addConfig(c *cobra.Command) {
 // addState adds the flags of a command that reads an alert file and its state.
 func (a *app) addState(c *cobra.Command) {
 	a.addConfig(c)
-	c.Flags().StringVar(&a.flags.state, "state", "", "where state is kept, sqlite:///PATH (default $STATE_DB_URL, else sqlsentinel.db beside CONFIG)")
+	c.Flags().StringVar(&a.flags.state, "state", "", "where state is kept: sqlite:///PATH, or dynamodb://STACK for what runs on AWS (default $STATE_DB_URL, else sqlsentinel.db beside CONFIG)")
 }
 
 // addAlerts adds --alert.

@@ -32,9 +32,12 @@ rows, decision and messages are printed as they would be.`,
   sqlsentinel run --json | jq '.runs[] | select(.status == "ERROR")'`,
 		Args: configOnly(),
 		RunE: func(c *cobra.Command, args []string) error {
-			s, err := a.load(first(args))
+			s, err := a.load(c.Context(), first(args))
 			if err != nil {
 				return err
+			}
+			if s.stack != nil {
+				return s.runOnAWS(c.Context(), flags)
 			}
 			if flags.dry {
 				return s.dryRun(c.Context(), flags)
@@ -64,7 +67,7 @@ func (s *session) run(ctx context.Context, flags runFlags) (err error) {
 	if err != nil {
 		return err
 	}
-	store, err := s.openState(ctx)
+	store, err := s.openFile(ctx)
 	if err != nil {
 		return err
 	}

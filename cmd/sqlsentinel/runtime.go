@@ -34,7 +34,7 @@ func (s *session) statePath() (string, error) {
 	case !isURL:
 		path = url
 	case scheme == "dynamodb":
-		return "", usagef("%s: dynamodb:// is not available: this build runs on one machine and keeps its state in sqlite:///PATH", from)
+		return "", usagef("%s: this command works on this machine only; dynamodb://STACK is for status, history, explain, deliveries, silence, unsilence and run", from)
 	case scheme != "sqlite" || !strings.HasPrefix(path, "/") || path == "/":
 		return "", usagef("%s is not a state: write sqlite:///PATH, or sqlite:////PATH for one that begins at the root", from)
 	default:
@@ -46,8 +46,24 @@ func (s *session) statePath() (string, error) {
 	return path, nil
 }
 
-// openState opens the state to be changed; it creates and migrates it.
-func (s *session) openState(ctx context.Context) (*local.Store, error) {
+// A keeper is where state is kept: a file, or a stack on AWS.
+type keeper interface {
+	sentinel.Store
+	sentinel.Outbox
+	sentinel.Queue
+	Close() error
+}
+
+// openState opens the state to be changed; a file is created and migrated.
+func (s *session) openState(ctx context.Context) (keeper, error) {
+	if s.stack != nil {
+		return s.stackState()
+	}
+	return s.openFile(ctx)
+}
+
+// openFile opens the state file of this machine.
+func (s *session) openFile(ctx context.Context) (*local.Store, error) {
 	path, err := s.statePath()
 	if err != nil {
 		return nil, err
@@ -64,7 +80,15 @@ func linger(alerts int) time.Duration {
 }
 
 // readState opens the state to be read; one that does not exist is empty.
-func (s *session) readState(ctx context.Context) (*local.Store, error) {
+func (s *session) readState(ctx context.Context) (keeper, error) {
+	if s.stack != nil {
+		return s.stackState()
+	}
+	return s.readFile(ctx)
+}
+
+// readFile is readState on this machine.
+func (s *session) readFile(ctx context.Context) (*local.Store, error) {
 	path, err := s.statePath()
 	if err != nil {
 		return nil, err
@@ -114,7 +138,7 @@ func (s *session) openSenders() (*notify.Senders, error) {
 }
 
 // bookkeeper is a sentinel that neither queries nor sends: for changes between runs.
-func (s *session) bookkeeper(store *local.Store) (*sentinel.Sentinel, error) {
+func (s *session) bookkeeper(store keeper) (*sentinel.Sentinel, error) {
 	return sentinel.New(sentinel.Options{Store: store, Outbox: store, Queue: store, Now: s.now, Log: s.log})
 }
 

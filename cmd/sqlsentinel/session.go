@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/sqlsentinel/sqlsentinel/shared/alert"
+	"github.com/sqlsentinel/sqlsentinel/shared/cloud"
 	"github.com/sqlsentinel/sqlsentinel/shared/config"
 	"github.com/sqlsentinel/sqlsentinel/shared/notify"
 	"github.com/sqlsentinel/sqlsentinel/shared/query"
@@ -21,10 +23,20 @@ const defaultConfig = "alerts.yaml"
 type session struct {
 	*app
 	file *config.File
+	// stack is where the state is kept, if that is on AWS; nil: on this machine.
+	stack *cloud.Stack
 }
 
 // load reads the alert file, and says what is wrong with it.
-func (a *app) load(path string) (*session, error) {
+func (a *app) load(ctx context.Context, path string) (*session, error) {
+	if stack, ok := a.stackName(); ok {
+		return a.loadStack(ctx, stack)
+	}
+	return a.loadFile(path)
+}
+
+// loadFile is load, but of a file of this machine only.
+func (a *app) loadFile(path string) (*session, error) {
 	s, err := a.loadQuietly(path)
 	var problems config.Problems
 	if errors.As(err, &problems) {
@@ -88,7 +100,7 @@ func (a *app) loadQuietly(path string) (*session, error) {
 		return nil, err
 	}
 	a.secrets = file.Secrets
-	return &session{a, file}, nil
+	return &session{app: a, file: file}, nil
 }
 
 // configPath is the path of the alert file: as given, else by the environment, else the default.

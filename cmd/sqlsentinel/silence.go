@@ -13,7 +13,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sqlsentinel/sqlsentinel/shared/alert"
-	"github.com/sqlsentinel/sqlsentinel/shared/local"
 	"github.com/sqlsentinel/sqlsentinel/shared/sentinel"
 )
 
@@ -41,7 +40,7 @@ always told. A new silence takes the place of the one before.`,
 			if (flags.duration == "") == (flags.until == "") {
 				return usagef("say how long: either --duration or --until")
 			}
-			s, err := a.load(first(args))
+			s, err := a.load(c.Context(), first(args))
 			if err != nil {
 				return err
 			}
@@ -145,7 +144,7 @@ func (s *session) wanted(x alert.Alert, flags silenceFlags) (wantedSilence, erro
 
 // silenceOne sets the silences of one alert. An alert that no run has stored yet is
 // stored first.
-func (s *session) silenceOne(ctx context.Context, steps *sentinel.Sentinel, store *local.Store, w *wantedSilence, flags silenceFlags) error {
+func (s *session) silenceOne(ctx context.Context, steps *sentinel.Sentinel, store keeper, w *wantedSilence, flags silenceFlags) error {
 	if err := s.define(ctx, steps, store, w.alert); err != nil {
 		return err
 	}
@@ -169,7 +168,7 @@ func (s *session) silenceOne(ctx context.Context, steps *sentinel.Sentinel, stor
 }
 
 // define makes sure that the state knows an alert.
-func (s *session) define(ctx context.Context, steps *sentinel.Sentinel, store *local.Store, x alert.Alert) error {
+func (s *session) define(ctx context.Context, steps *sentinel.Sentinel, store keeper, x alert.Alert) error {
 	_, err := store.Load(ctx, x.ID())
 	if !errors.Is(err, sentinel.ErrNotFound) {
 		return err

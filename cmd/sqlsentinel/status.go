@@ -25,7 +25,7 @@ and undelivered messages are shown beside it. It changes nothing.`,
   sqlsentinel status --json | jq '.alerts[] | select(.status != "OK")'`,
 		Args: configOnly(),
 		RunE: func(c *cobra.Command, args []string) error {
-			s, err := a.load(first(args))
+			s, err := a.load(c.Context(), first(args))
 			if err != nil {
 				return err
 			}

@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sqlsentinel/sqlsentinel/shared/alert"
-	"github.com/sqlsentinel/sqlsentinel/shared/local"
 	"github.com/sqlsentinel/sqlsentinel/shared/sentinel"
 )
 
@@ -26,7 +25,7 @@ by the next run.`,
 			if len(a.flags.alerts) == 0 {
 				return usagef("name the alert to unsilence with --alert")
 			}
-			s, err := a.load(first(args))
+			s, err := a.load(c.Context(), first(args))
 			if err != nil {
 				return err
 			}
@@ -94,11 +93,15 @@ func (s *session) sayUnsilenced(name string, ended int) error {
 	case ended == 0:
 		return s.print("%q was not silenced", name)
 	}
-	return s.print("%q: %s ended; what was held back and is still open is told by the next run", name, plural(ended, "silence"))
+	when := "by the next run"
+	if s.stack != nil {
+		when = "within a minute"
+	}
+	return s.print("%q: %s ended; what was held back and is still open is told %s", name, plural(ended, "silence"), when)
 }
 
 // unsilenceOne ends the silences of one alert; all readings of an instance count as one.
-func (s *session) unsilenceOne(ctx context.Context, steps *sentinel.Sentinel, store *local.Store, x alert.Alert, instance []string) (int, error) {
+func (s *session) unsilenceOne(ctx context.Context, steps *sentinel.Sentinel, store keeper, x alert.Alert, instance []string) (int, error) {
 	snapshot, err := store.Load(ctx, x.ID())
 	if errors.Is(err, sentinel.ErrNotFound) {
 		return 0, nil // no run and no silence has stored it

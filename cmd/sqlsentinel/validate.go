@@ -9,11 +9,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sqlsentinel/sqlsentinel/shared/alert"
+	"github.com/sqlsentinel/sqlsentinel/shared/cloud"
 	"github.com/sqlsentinel/sqlsentinel/shared/config"
 )
 
 func (a *app) validateCommand() *cobra.Command {
 	var connect bool
+	var target string
 	c := &cobra.Command{
 		Use:   "validate [CONFIG]",
 		Short: "Check the alert file, and show what would run and when",
@@ -22,18 +24,28 @@ run and the next three times. With --connect it also opens a session with every 
 far with every target as it can without sending anything.`,
 		Example: `  sqlsentinel validate
   sqlsentinel validate shop.yaml --connect
+  sqlsentinel validate --target aws
   sqlsentinel validate --json | jq -r '.problems[] | "\(.line): \(.message)"'`,
 		Args: configOnly(),
 		RunE: func(c *cobra.Command, args []string) error {
-			s, err := a.load(first(args))
+			if target != "" && target != "local" && target != "aws" {
+				return usagef("--target %q is neither local nor aws", target)
+			}
+			s, err := a.loadFile(first(args))
 			if err != nil {
 				return err
+			}
+			if target == "aws" {
+				if unfit := cloud.Unfit(s.file, cloud.DefaultLimits); len(unfit) > 0 {
+					return s.reject(unfit)
+				}
 			}
 			return s.validate(c.Context(), connect)
 		},
 	}
 	a.addConfig(c)
 	a.addJSON(c)
+	c.Flags().StringVar(&target, "target", "", "where it shall run: local, or aws, which refuses what functions cannot do")
 	c.Flags().BoolVar(&connect, "connect", false, "also connect to every database and target; nothing is sent")
 	return c
 }

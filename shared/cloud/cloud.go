@@ -46,6 +46,11 @@ func Configured(c aws.Config) aws.Config {
 	return c
 }
 
+// patientHTTP is a client for a call that takes as long as a function may.
+func patientHTTP() *awshttp.BuildableClient {
+	return awshttp.NewBuildableClient().WithTimeout(16 * time.Minute)
+}
+
 // endpoint is the address of one service, if the environment names one for it.
 func endpoint(c aws.Config, service string) *string {
 	if url := os.Getenv("AWS_ENDPOINT_URL_" + strings.ToUpper(service)); url != "" {

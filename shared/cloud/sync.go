@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -139,13 +140,8 @@ func (s *Syncer) sync(ctx context.Context, status SyncStatus) (SyncStatus, error
 	if err := s.removal(ctx, file, stored); err != nil {
 		return s.invalid(status, stored.Version, err), nil
 	}
-	for i := range file.Alerts {
-		d := file.Databases[file.Alerts[i].Database]
-		d.Dir = ""
-		file.Alerts[i].Connection = &d
-	}
 	s.Store.retain(file.Retention.Std())
-	report, err := s.Sentinel.Sync(ctx, s.Scope, file.Alerts)
+	report, err := s.Sentinel.Sync(ctx, s.Scope, Connected(file))
 	if err != nil {
 		return status, err
 	}
@@ -168,6 +164,17 @@ func (s *Syncer) sync(ctx context.Context, status SyncStatus) (SyncStatus, error
 		next.Heartbeat, next.Every = file.Heartbeat.URL, file.Heartbeat.Every
 	}
 	return next, nil
+}
+
+// Connected are the alerts of a file, each with its database: the query function has no file.
+func Connected(file *config.File) []alert.Alert {
+	out := slices.Clone(file.Alerts)
+	for i := range out {
+		d := file.Databases[out[i].Database]
+		d.Dir = ""
+		out[i].Connection = &d
+	}
+	return out
 }
 
 // invalid is the status after a configuration that cannot be used: everything stays.

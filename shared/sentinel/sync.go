@@ -61,7 +61,7 @@ func (s *Sentinel) Sync(ctx context.Context, scope string, alerts []alert.Alert)
 func (s *Sentinel) changes(ctx context.Context, alerts []alert.Alert, stored map[string]Fingerprint, report *SyncReport) ([]Definition, error) {
 	var put []Definition
 	for _, a := range alerts {
-		hash, err := fingerprint(a)
+		hash, err := Hash(a)
 		if err != nil {
 			return nil, fmt.Errorf("sync: %q: %w", a.Name, err)
 		}
@@ -180,8 +180,8 @@ func (s *Sentinel) decideBetweenRuns(ctx context.Context, id alert.ID, decide fu
 	return decision, nil
 }
 
-// fingerprint is equal for equal definitions.
-func fingerprint(a alert.Alert) (string, error) {
+// Hash is equal for equal alerts: Definition.Fingerprint.
+func Hash(a alert.Alert) (string, error) {
 	text, err := json.Marshal(a)
 	if err != nil {
 		return "", fmt.Errorf("write the definition: %w", err)

@@ -1,0 +1,124 @@
+package cloud
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/aws/smithy-go"
+)
+
+// A Stack is a deployed stack, as its outputs describe it: for programs of people. What
+// runs in it knows itself by its environment.
+type Stack struct {
+	Environment
+	// QueryFunction and SyncFunction are the names of functions.
+	QueryFunction, SyncFunction string
+	config                      aws.Config
+}
+
+// Outputs are the names of the stack's outputs. What is in the braces is a channel.
+const (
+	OutputTable         = "Table"
+	OutputBucket        = "Bucket"
+	OutputQueryFunction = "QueryFunction"
+	OutputSyncFunction  = "SyncFunction"
+	OutputQueue         = "Queue"       // + Email, Slack, Webhook
+	OutputDeadLetters   = "DeadLetters" // + Email, Slack, Webhook
+)
+
+// OutputName is the output of a queue of a channel.
+func OutputName(kind, channel string) string {
+	return kind + strings.ToUpper(channel[:1]) + channel[1:]
+}
+
+// OpenStack finds a stack in the account and region that the SDK's own search gives:
+// environment, profile, single sign-on. The error is one line that says what is missing.
+func OpenStack(ctx context.Context, name string) (*Stack, error) {
+	what := fmt.Sprintf("find the stack %q", name)
+	loaded, err := awsconfig.LoadDefaultConfig(ctx)
+	if err != nil {
+		return nil, readable(what, err)
+	}
+	if loaded.Region == "" {
+		return nil, fmt.Errorf("%s: no AWS region; set AWS_REGION or AWS_PROFILE", what)
+	}
+	c := Configured(loaded)
+	client := cloudformation.NewFromConfig(c, func(o *cloudformation.Options) { o.BaseEndpoint = endpoint(c, "cloudformation") })
+	answer, err := client.DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: &name})
+	var api smithy.APIError
+	if errors.As(err, &api) && api.ErrorCode() == "ValidationError" {
+		return nil, fmt.Errorf("%s: there is none in the region %s of this account; see --stack, AWS_REGION and AWS_PROFILE", what, c.Region)
+	}
+	if err != nil {
+		return nil, readable(what, err)
+	}
+	outputs := map[string]string{}
+	for _, o := range answer.Stacks[0].Outputs {
+		outputs[aws.ToString(o.OutputKey)] = aws.ToString(o.OutputValue)
+	}
+	s := &Stack{config: c, QueryFunction: outputs[OutputQueryFunction], SyncFunction: outputs[OutputSyncFunction]}
+	s.Stack, s.Table, s.Bucket = name, outputs[OutputTable], outputs[OutputBucket]
+	s.Queues, s.DeadLetters = map[string]string{}, map[string]string{}
+	for _, channel := range Channels {
+		s.Queues[channel], s.DeadLetters[channel] = outputs[OutputName(OutputQueue, channel)], outputs[OutputName(OutputDeadLetters, channel)]
+	}
+	if s.Table == "" || s.Bucket == "" {
+		return nil, fmt.Errorf("%s: it is no stack of SQL Sentinel, for it has no outputs %s and %s", what, OutputTable, OutputBucket)
+	}
+	return s, nil
+}
+
+// Store is the stack's table.
+func (s *Stack) Store() (*Store, error) { return s.Environment.Store(s.config) }
+
+// Queue is the stack's queues.
+func (s *Stack) Queue() *Queue { return NewQueue(QueueOptions{AWS: s.config, URLs: s.Queues}) }
+
+// Configs is the stack's bucket.
+func (s *Stack) Configs() *Configs { return NewConfigs(s.config, s.Bucket) }
+
+// Parameters lists the secrets that exist, as USER/NAME.
+func (s *Stack) Parameters(ctx context.Context) (map[string]bool, error) {
+	return Parameters(ctx, s.config, s.Stack)
+}
+
+// PutSecret stores a value where a user may read it.
+func (s *Stack) PutSecret(ctx context.Context, user, name, value string) error {
+	return PutSecret(ctx, s.config, s.Stack, user, name, value)
+}
+
+// Invoke runs an alert by the query function, so that network and secrets are its own.
+func (s *Stack) Invoke(ctx context.Context, tick Tick) (Answer, error) {
+	var out Answer
+	what := fmt.Sprintf("invoke the query function for %q", tick.Alert)
+	payload, err := encode("a tick", tick)
+	if err != nil {
+		return out, err
+	}
+	client := lambda.NewFromConfig(s.config, func(o *lambda.Options) {
+		o.BaseEndpoint = endpoint(s.config, "lambda")
+		o.HTTPClient = patientHTTP() // it answers when the query has
+		o.RetryMaxAttempts = 1       // a run is not asked for twice
+	})
+	answer, err := client.Invoke(ctx, &lambda.InvokeInput{FunctionName: &s.QueryFunction, Payload: payload})
+	if err != nil {
+		return out, readable(what, err)
+	}
+	if answer.FunctionError != nil {
+		return out, fmt.Errorf("%s: the function failed: %s; its log says more", what, clip(string(answer.Payload), 500))
+	}
+	if err := json.Unmarshal(answer.Payload, &out); err != nil {
+		return out, fmt.Errorf("%s: read its answer: %w", what, err)
+	}
+	if out.Error != "" {
+		return out, fmt.Errorf("%s: %s", what, out.Error)
+	}
+	return out, nil
+}
