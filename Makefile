@@ -56,8 +56,9 @@ fuzz: ## fuzz every target for FUZZTIME each
 	done
 
 .PHONY: crash
-crash: ## kill `run` 200 times and count what arrives
+crash: ## kill `run` 200 times, and the functions at each of their calls of AWS
 	SENTINEL_CRASH_ROUNDS=200 $(GO) test -run TestKilledRuns -count=1 -v -timeout 30m ./cmd/sqlsentinel
+	SENTINEL_CRASH_ROUNDS=200 $(GO) test -run Killed -count=1 -v -timeout 30m ./functions
 
 .PHONY: bench
 bench: ## compare speed and memory with floors measured in the same run

@@ -55,7 +55,7 @@ func bench(rounds int, quick bool) (failed bool, err error) {
 	}
 	defer b.close()
 	fmt.Printf("%s, %d CPUs, %s/%s, medians of %d rounds\n\n", runtime.Version(), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, rounds)
-	for _, step := range []func() error{b.steadySQLite, b.steadyPostgres, b.overhead, b.validate, b.start} {
+	for _, step := range []func() error{b.steadySQLite, b.steadyPostgres, b.overhead, b.validate, b.start, b.functions} {
 		if err := step(); err != nil {
 			return false, err
 		}

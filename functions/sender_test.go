@@ -10,6 +10,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sesv2"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/stretchr/testify/require"
 
@@ -102,7 +103,7 @@ func TestMessagesForNothingAreDropped(t *testing.T) {
 	unknown.ID = "dlv_unknown"
 	require.Empty(t, w.again("webhook", batch([]alert.Delivery{unknown, old})))
 	require.Empty(t, w.web.take())
-	require.Contains(t, w.function("webhook").Log(), "unknown delivery")
+	w.logs("webhook", "unknown delivery")
 	twice := batch([]alert.Delivery{d, d})
 	w.again("webhook", twice)
 	require.Len(t, w.web.take(), 1, "a message that comes twice is one notification")
@@ -224,4 +225,19 @@ func TestLoopbackIsRefusedUnlessAllowed(t *testing.T) {
 	require.Equal(t, alert.Dead, w.read(d[0].ID).Status)
 	require.Contains(t, w.read(d[0].ID).LastError, "EGRESS_ALLOW")
 	require.Empty(t, w.web.take())
+}
+
+func TestMailGoesBySES(t *testing.T) {
+	w := newWorld(t)
+	w.secret("email", "EMAIL_PROVIDER", "ses")
+	ses := sesv2.NewFromConfig(w.config)
+	_, err := ses.CreateEmailIdentity(t.Context(), &sesv2.CreateEmailIdentityInput{EmailIdentity: aws.String("sentinel@example.com")})
+	require.NoError(t, err)
+	require.Empty(t, w.upload(strings.ReplaceAll(shopConfig, "notify: [mail, hook, chat]", "notify: [mail]")).Problem)
+	w.invoke("query", w.ticks(time.Now().UTC().Truncate(time.Minute))["Revenue"])
+	require.Equal(t, 1, w.deliver("email"))
+	all, err := w.store.Deliveries(t.Context(), sentinel.DeliveryFilter{Scope: w.stack})
+	require.NoError(t, err)
+	require.Equal(t, alert.Sent, all[0].Status, all[0].LastError)
+	require.Empty(t, w.mail.Messages(), "not by SMTP")
 }

@@ -41,7 +41,7 @@ func TestABrokenConfigurationLeavesTheLastGoodOneInForce(t *testing.T) {
 			require.NotEmpty(t, status.Problem)
 			require.NotContains(t, status.Problem, "postgresql://", "no value of a secret is told")
 			require.Len(t, w.ticks(time.Now()), 2, "the schedules stay")
-			require.Contains(t, w.function("sync").Log(), `"invalid_config":1`)
+			w.logs("sync", `"invalid_config":1`)
 		})
 	}
 	require.Empty(t, w.upload(plain("a")).Problem)
@@ -126,7 +126,7 @@ func TestTheTickRecordsRunsThatNeverCameAndTellsTheOwners(t *testing.T) {
 	require.Len(t, history, 2)
 	require.Equal(t, alert.StatusError, history[0].Status)
 	require.Equal(t, alert.ErrorMissed, history[0].Reasons[0].Code)
-	require.Contains(t, w.function("sync").Log(), `"missed_runs_total":1`)
+	w.logs("sync", `"missed_runs_total":1`)
 }
 
 func TestTheHeartbeatBeatsWhileAllIsWell(t *testing.T) {

@@ -297,3 +297,10 @@ func (w *world) unlock() error {
 	})
 	return err
 }
+
+// logs waits until the log of a function holds a text: it comes through a pipe, a moment
+// after the answer.
+func (w *world) logs(name, text string) {
+	w.Helper()
+	require.Eventually(w, func() bool { return strings.Contains(w.function(name).Log(), text) }, 10*time.Second, 10*time.Millisecond, text)
+}

@@ -122,7 +122,7 @@ func (a *app) configPath(path string) (string, error) {
 
 // configOptions are what reading any alert file needs.
 func (a *app) configOptions() (config.Options, error) {
-	senders, err := notify.New(notify.Options{Secrets: alert.NewSecrets(nil)})
+	senders, err := notify.New(notify.Options{Secrets: alert.NewSecrets(nil), AWS: cloud.PersonConfig})
 	if err != nil {
 		return config.Options{}, fmt.Errorf("prepare the channels: %w", err)
 	}

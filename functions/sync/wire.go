@@ -24,7 +24,9 @@ func wire() (*cloud.Syncer, error) {
 	if err != nil {
 		return nil, err
 	}
-	senders, err := notify.New(notify.Options{Secrets: alert.NewSecrets(nil)}) // to check settings, not to send
+	senders, err := notify.New(notify.Options{ // to check settings, not to send
+		Secrets: alert.NewSecrets(nil), AWS: func() (aws.Config, error) { return c, nil },
+	})
 	if err != nil {
 		return nil, err
 	}

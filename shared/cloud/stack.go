@@ -38,18 +38,27 @@ func OutputName(kind, channel string) string {
 	return kind + strings.ToUpper(channel[:1]) + channel[1:]
 }
 
+// PersonConfig is the configuration that the SDK's own search gives: environment, profile,
+// single sign-on. It takes a moment, so that only who needs AWS asks for it.
+func PersonConfig() (aws.Config, error) {
+	loaded, err := awsconfig.LoadDefaultConfig(context.Background())
+	if err != nil {
+		return aws.Config{}, readable("read the configuration of AWS", err)
+	}
+	return Configured(loaded), nil
+}
+
 // OpenStack finds a stack in the account and region that the SDK's own search gives:
 // environment, profile, single sign-on. The error is one line that says what is missing.
 func OpenStack(ctx context.Context, name string) (*Stack, error) {
 	what := fmt.Sprintf("find the stack %q", name)
-	loaded, err := awsconfig.LoadDefaultConfig(ctx)
+	c, err := PersonConfig()
 	if err != nil {
-		return nil, readable(what, err)
+		return nil, fmt.Errorf("%s: %w", what, err)
 	}
-	if loaded.Region == "" {
+	if c.Region == "" {
 		return nil, fmt.Errorf("%s: no AWS region; set AWS_REGION or AWS_PROFILE", what)
 	}
-	c := Configured(loaded)
 	client := cloudformation.NewFromConfig(c, func(o *cloudformation.Options) { o.BaseEndpoint = endpoint(c, "cloudformation") })
 	answer, err := client.DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: &name})
 	var api smithy.APIError

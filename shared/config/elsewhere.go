@@ -39,7 +39,11 @@ func (e *elsewhere) Lookup(name string) (string, bool) {
 // doubtful tells whether a problem of a setting may come from a stand-in: the setting
 // holds one, or is not written at all and comes from a variable whose value is not known.
 func (e *elsewhere) doubtful(x alert.SettingProblem, settings json.RawMessage) bool {
-	if len(e.unknown) == 0 || strings.Contains(x.Message, "is missing") {
+	if len(e.unknown) == 0 {
+		return false
+	}
+	// What is missing is, unless a variable that is not known decides whether it is needed.
+	if strings.Contains(x.Message, "is missing") && !slices.Contains(e.unknown, "EMAIL_PROVIDER") {
 		return false
 	}
 	var written map[string]json.RawMessage

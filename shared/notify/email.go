@@ -16,13 +16,14 @@ import (
 	"github.com/sqlsentinel/sqlsentinel/shared/alert"
 )
 
-// email sends over SMTP.
+// email sends over SMTP or by Amazon SES.
 type email struct {
 	secrets  *alert.Secrets
 	guard    *guard
 	hostname string
 	now      func() time.Time
 	roots    *x509.CertPool
+	ses      *amazonSES
 }
 
 // EmailSettings are the settings of an e-mail target. What is left out comes from the
@@ -31,7 +32,7 @@ type EmailSettings struct {
 	Recipients []string `json:"recipients,omitempty" doc:"Addresses, one message to all"`
 	Subject    string   `json:"subject,omitempty" doc:"{field} is filled in; default: what happened and the alert's name"`
 	From       string   `json:"from,omitempty" doc:"The sender; default: SMTP_FROM_ADDRESS"`
-	Provider   string   `json:"provider,omitempty" doc:"smtp; default: EMAIL_PROVIDER"`
+	Provider   string   `json:"provider,omitempty" doc:"smtp or ses (Amazon SES); default: EMAIL_PROVIDER, else smtp"`
 	Host       string   `json:"smtp_host,omitempty" doc:"The mail server; default: SMTP_HOST"`
 	Port       int      `json:"smtp_port,omitempty" doc:"Default: SMTP_PORT, else 587"`
 	Username   string   `json:"smtp_username,omitempty" alias:"username" doc:"Default: SMTP_USERNAME"`
@@ -78,7 +79,7 @@ func (e *email) Check(raw json.RawMessage, env alert.Lookup) []alert.SettingProb
 		seen[strings.ToLower(address)] = true
 	}
 	out = append(out, checkTemplate("subject", s.Subject, env)...)
-	return append(out, s.checkServer(env, e.guard)...)
+	return append(out, e.checkServer(s, env)...)
 }
 
 func checkMailbox(text string) error {
@@ -204,6 +205,9 @@ func (e *email) Send(ctx context.Context, d alert.Delivery) error {
 	if err != nil {
 		return err
 	}
+	if l.mailSrv.ses {
+		return e.ses.send(ctx, l)
+	}
 	dialogue, err := e.open(ctx, l.mailSrv)
 	if err != nil {
 		return err
@@ -227,7 +231,7 @@ func (e *email) Render(_ context.Context, d alert.Delivery) (Rendered, error) {
 	if err != nil {
 		return Rendered{}, fmt.Errorf("read the message: %w", err)
 	}
-	out := Rendered{Summary: e.secrets.Clean("SMTP " + l.mailSrv.String()), Body: e.secrets.Clean(plainText(d.Message))}
+	out := Rendered{Summary: e.secrets.Clean(l.mailSrv.String()), Body: e.secrets.Clean(plainText(d.Message))}
 	for _, name := range []string{"From", "To", "Subject", "Message-ID", "References"} {
 		if value := parsed.Header.Get(name); value != "" {
 			out.Headers = append(out.Headers, name+": "+e.secrets.Clean(readable(value)))
@@ -236,7 +240,7 @@ func (e *email) Render(_ context.Context, d alert.Delivery) (Rendered, error) {
 	return out, nil
 }
 
-// Connect greets the server and logs in.
+// Connect greets the server and logs in, or asks Amazon SES whether the account may send.
 func (e *email) Connect(ctx context.Context, t alert.Target) error {
 	s, err := decode[EmailSettings](t.Settings)
 	if err != nil {
@@ -248,6 +252,9 @@ func (e *email) Connect(ctx context.Context, t alert.Target) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, t.WithDefaults().Timeout.Std())
 	defer cancel()
+	if srv.ses {
+		return e.ses.connect(ctx)
+	}
 	dialogue, err := e.open(ctx, srv)
 	if err != nil {
 		return fmt.Errorf("reach the mail server: %w", err)

@@ -10,8 +10,9 @@ import (
 	"github.com/sqlsentinel/sqlsentinel/shared/alert"
 )
 
-// server is where and as whom to send, resolved.
+// server is where and as whom to send, resolved. With Amazon SES it has a sender only.
 type server struct {
+	ses                            bool
 	host, username, password, from string
 	port                           int
 	tls                            tlsMode
@@ -30,7 +31,10 @@ func (s server) address() string { return net.JoinHostPort(s.host, strconv.Itoa(
 
 // String says where and how, without credentials.
 func (s server) String() string {
-	return s.address() + map[tlsMode]string{starttls: ", STARTTLS required", implicit: ", TLS", noTLS: ", not encrypted"}[s.tls]
+	if s.ses {
+		return "by Amazon SES"
+	}
+	return "SMTP " + s.address() + map[tlsMode]string{starttls: ", STARTTLS required", implicit: ", TLS", noTLS: ", not encrypted"}[s.tls]
 }
 
 // server resolves settings over the SMTP_ variables, and hides the credentials.
@@ -51,9 +55,12 @@ func (e *email) server(s EmailSettings) (server, error) {
 
 // checkServer finds what is wrong with the server's settings, and warns of a password that
 // would travel unencrypted.
-func (s EmailSettings) checkServer(env alert.Lookup, g *guard) []alert.SettingProblem {
+func (e *email) checkServer(s EmailSettings, env alert.Lookup) []alert.SettingProblem {
 	srv, out := s.server(func(text string) (string, error) { return alert.Expand(text, env) }, env)
-	if g.refusesHost(srv.host) {
+	if srv.ses {
+		return append(out, e.ses.check(len(s.Recipients))...)
+	}
+	if e.guard.refusesHost(srv.host) {
 		out = append(out, problem("smtp_host", "is a link-local or metadata address, which is never a receiver"))
 	}
 	if srv.tls == noTLS && srv.password != "" {
@@ -79,11 +86,17 @@ func (s EmailSettings) server(resolve resolver, env alert.Lookup) (server, []ale
 		{&out.from, "from", s.From, []string{"SMTP_FROM_ADDRESS", "SMTP_FROM"}},
 		{&mode, "smtp_tls", s.TLS, []string{"SMTP_USE_TLS"}},
 	} {
+		if out.ses = strings.ToLower(provider) == "ses"; out.ses && strings.HasPrefix(x.path, "smtp_") {
+			continue // another provider's settings are not read
+		}
 		text, err := resolve(x.written)
 		if err != nil {
 			found = append(found, problem(x.path, "%s", err))
 		}
 		*x.into = or(text, fromEnv(env, x.names...))
+	}
+	if out.ses {
+		return out, append(found, out.checkFrom()...)
 	}
 	var err error
 	if out.port, err = smtpPort(s.Port, env); err != nil {
@@ -100,7 +113,7 @@ func (s EmailSettings) server(resolve resolver, env alert.Lookup) (server, []ale
 func (s server) check(provider string) []alert.SettingProblem {
 	var found []alert.SettingProblem
 	if p := strings.ToLower(provider); p != "" && p != "smtp" {
-		found = append(found, problem("provider", "is %q (from here or EMAIL_PROVIDER); this build sends by SMTP only, write smtp", cut(line(provider), 40)))
+		found = append(found, problem("provider", "is %q (from here or EMAIL_PROVIDER); write smtp or ses", cut(line(provider), 40)))
 	}
 	switch {
 	case s.host == "":
@@ -108,12 +121,7 @@ func (s server) check(provider string) []alert.SettingProblem {
 	case strings.ContainsAny(s.host, "/ @\r\n\t") || strings.Count(s.host, ":") == 1:
 		found = append(found, problem("smtp_host", "is no name of a host; a port stands in smtp_port or SMTP_PORT"))
 	}
-	switch {
-	case s.from == "":
-		found = append(found, problem("from", "is missing; write it here or set SMTP_FROM_ADDRESS"))
-	case checkMailbox(s.from) != nil:
-		found = append(found, problem("from", "is no e-mail address"))
-	}
+	found = append(found, s.checkFrom()...)
 	switch {
 	case s.username != "" && s.password == "":
 		found = append(found, problem("smtp_password", "is missing beside a user name; write it here or set SMTP_PASSWORD"))
@@ -121,6 +129,17 @@ func (s server) check(provider string) []alert.SettingProblem {
 		found = append(found, problem("smtp_username", "is missing beside a password; write it here or set SMTP_USERNAME"))
 	}
 	return found
+}
+
+// checkFrom finds a sender that is missing or malformed.
+func (s server) checkFrom() []alert.SettingProblem {
+	switch {
+	case s.from == "":
+		return []alert.SettingProblem{problem("from", "is missing; write it here or set SMTP_FROM_ADDRESS")}
+	case checkMailbox(s.from) != nil:
+		return []alert.SettingProblem{problem("from", "is no e-mail address")}
+	}
+	return nil
 }
 
 func smtpPort(written int, env alert.Lookup) (int, error) {

@@ -256,12 +256,12 @@ func TestCheckFindsEverythingThatIsWrongWithAMailTarget(t *testing.T) {
 	}, problems(t, "email", nil, nil))
 	got := problems(t, "email", map[string]any{
 		"recipients": []string{"nobody", "a@b.c\r\nBcc: d@e.f", "a@b.c", "A@b.c", "${NOPE}"}, "subject": "{alert}", "from": "me", "smtp_host": "mail.example.com:25", "smtp_port": 99999, "smtp_tls": "perhaps",
-		"provider": "ses", "smtp_username": "u",
+		"provider": "pigeon", "smtp_username": "u",
 	}, nil)
 	for path, want := range map[string]string{
 		"recipients[0]": "is no e-mail address", "recipients[1]": "is no e-mail address", "recipients[3]": "stands in the list twice", "recipients[4]": "${NOPE} is not set",
 		"subject": "there is no field {alert}", "from": "is no e-mail address", "smtp_host": "is no name of a host", "smtp_port": "is no port number", "smtp_tls": "must be starttls",
-		"provider": `is "ses" (from here or EMAIL_PROVIDER); this build sends by SMTP only`, "smtp_password": "is missing beside a user name",
+		"provider": `is "pigeon" (from here or EMAIL_PROVIDER); write smtp or ses`, "smtp_password": "is missing beside a user name",
 	} {
 		require.Contains(t, got[path], want, path)
 	}
@@ -274,7 +274,7 @@ func TestCheckFindsEverythingThatIsWrongWithAMailTarget(t *testing.T) {
 		}
 		return problems(t, "email", map[string]any{"recipients": good[:1]}, env)
 	}
-	require.Contains(t, with("EMAIL_PROVIDER", "ses")["provider"], "this build sends by SMTP only")
+	require.Contains(t, with("EMAIL_PROVIDER", "pigeon")["provider"], "write smtp or ses")
 	require.Contains(t, with("SMTP_PORT", "smtp")["smtp_port"], "is no port number")
 	require.Contains(t, with("SMTP_USE_TLS", "maybe")["smtp_tls"], "SMTP_USE_TLS")
 	require.Contains(t, with("SMTP_PASSWORD", "x")["smtp_username"], "is missing beside a password")
@@ -293,7 +293,7 @@ func TestAMailTargetThatCannotWorkFailsForGoodWithAdvice(t *testing.T) {
 		"recipient 1 is no e-mail addre":  {"recipients": []string{"nobody"}},
 		"${WHO} is not set":               {"recipients": []string{"${WHO}"}},
 		"${SUBJECT} is not set":           {"recipients": []string{"a@b.c"}, "subject": "${SUBJECT}"},
-		"this build sends by SMTP only":   {"recipients": []string{"a@b.c"}, "provider": "ses"},
+		"write smtp or ses":               {"recipients": []string{"a@b.c"}, "provider": "pigeon"},
 		"smtp_password ${PASS} is not se": {"recipients": []string{"a@b.c"}, "smtp_password": "${PASS}"},
 	} {
 		err := failed(t, senders(t, env).Send(t.Context(), delivery(t, "email", settings, message(alert.EventAlert))))

@@ -12,6 +12,8 @@ import (
 	"os"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+
 	"github.com/sqlsentinel/sqlsentinel/shared/alert"
 )
 
@@ -58,6 +60,9 @@ type Options struct {
 	Now func() time.Time
 	// RootCAs vouch for receivers; nil means the system's.
 	RootCAs *x509.CertPool
+	// AWS gives the configuration for Amazon SES. It is called at the first use of SES; nil
+	// means that this program does not send by SES.
+	AWS func() (aws.Config, error)
 }
 
 // Senders are all channels. They are safe for concurrent use.
@@ -87,7 +92,7 @@ func New(o Options) (*Senders, error) {
 	}
 	web := newWeb(guard, o.RootCAs)
 	return &Senders{secrets: o.Secrets, web: web, channels: []Channel{
-		&email{secrets: o.Secrets, guard: guard, hostname: o.Hostname, now: o.Now, roots: o.RootCAs},
+		&email{secrets: o.Secrets, guard: guard, hostname: o.Hostname, now: o.Now, roots: o.RootCAs, ses: &amazonSES{configure: o.AWS, secrets: o.Secrets}},
 		&slackChannel{secrets: o.Secrets, web: web, now: o.Now},
 		&webhook{secrets: o.Secrets, web: web, now: o.Now},
 	}}, nil

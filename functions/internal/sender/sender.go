@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+
 	"github.com/sqlsentinel/sqlsentinel/shared/alert"
 	"github.com/sqlsentinel/sqlsentinel/shared/cloud"
 	"github.com/sqlsentinel/sqlsentinel/shared/notify"
@@ -23,16 +25,16 @@ func New(channel string) (*cloud.Consumer, error) {
 	if err != nil {
 		return nil, err
 	}
-	aws, log := cloud.FunctionConfig(), cloud.NewLog(os.Stderr, env.LogLevel)
-	store, err := env.Store(aws)
+	c, log := cloud.FunctionConfig(), cloud.NewLog(os.Stderr, env.LogLevel)
+	store, err := env.Store(c)
 	if err != nil {
 		return nil, err
 	}
-	parameters := cloud.NewSecrets(cloud.SecretsOptions{AWS: aws, Stack: env.Stack, User: channel, Failed: func(err error) {
+	parameters := cloud.NewSecrets(cloud.SecretsOptions{AWS: c, Stack: env.Stack, User: channel, Failed: func(err error) {
 		log.Error("read the secrets", "error", err)
 	}})
-	queue := cloud.NewQueue(cloud.QueueOptions{AWS: aws, URLs: env.Queues, Except: channel})
-	steps, err := sentinel.New(sentinel.Options{Store: store, Outbox: store, Queue: queue, Send: lazily(parameters), LeaseMargin: env.LeaseMargin, Log: log.Logger})
+	queue := cloud.NewQueue(cloud.QueueOptions{AWS: c, URLs: env.Queues, Except: channel})
+	steps, err := sentinel.New(sentinel.Options{Store: store, Outbox: store, Queue: queue, Send: lazily(c, parameters), LeaseMargin: env.LeaseMargin, Log: log.Logger})
 	if err != nil {
 		return nil, err
 	}
@@ -49,9 +51,11 @@ type sender struct {
 	parameters *cloud.Secrets
 }
 
-func lazily(parameters *cloud.Secrets) sender {
+func lazily(c aws.Config, parameters *cloud.Secrets) sender {
 	return sender{sync.OnceValues(func() (*notify.Senders, error) {
-		return notify.New(notify.Options{Secrets: alert.NewSecrets(parameters.Lookup), EgressDenyLoopback: true})
+		return notify.New(notify.Options{
+			Secrets: alert.NewSecrets(parameters.Lookup), EgressDenyLoopback: true, AWS: func() (aws.Config, error) { return c, nil },
+		})
 	}), parameters}
 }
 
