@@ -139,6 +139,11 @@ alerts:
 	require.Contains(t, out, "in force: 2 alerts")
 	require.Len(t, w.ticks(time.Now()), 2)
 
+	require.Contains(t, w.ok(dir, "schema"), "properties")
+	code, _, errs = w.cli(dir, "", "validate", "s3://"+w.env["SENTINEL_BUCKET"]+"/alerts.yaml")
+	require.Equal(t, 2, code, "on this machine, the secrets of the stack are not known")
+	require.Contains(t, errs, "SHOP_URL")
+
 	require.Contains(t, w.ok(dir, "run", state, "--alert", "Revenue", "--dry-run"), "ALERT")
 	require.Contains(t, w.ok(dir, "history", state, "--json"), `"runs": []`)
 	out = w.ok(dir, "run", state)

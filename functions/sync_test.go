@@ -1,6 +1,8 @@
 package functions_test
 
 import (
+	"crypto/rand"
+	"encoding/hex"
 	"fmt"
 	"net/http"
 	"strings"
@@ -27,13 +29,21 @@ func plain(names ...string) string {
 	return out.String()
 }
 
+// noise is 800 KB of text that does not compress.
+func noise() string {
+	out := make([]byte, 400<<10)
+	_, _ = rand.Read(out)
+	return hex.EncodeToString(out)
+}
+
 func TestABrokenConfigurationLeavesTheLastGoodOneInForce(t *testing.T) {
 	w := newWorld(t)
 	require.Empty(t, w.upload(plain("a", "b")).Problem)
 	for name, broken := range map[string]string{
 		"no YAML": "alerts: [", "empty": "", "unknown key": plain("a") + "colour: red\n", "unknown secret": strings.ReplaceAll(plain("a"), "SHOP_URL", "NO_SUCH"),
 		"a file as database": strings.ReplaceAll(plain("a"), "${SHOP_URL}", "sqlite:///shop.db"), "binary": "\x00\xff\x00", "truncated": plain("a", "b")[:90],
-		"loopback":    strings.ReplaceAll(plain("a"), "${SHOP_URL}", "postgresql://localhost/shop"),
+		"a huge query": strings.Replace(plain("a", "b"), "SELECT 'OK' AS status", "SELECT 'OK' AS status -- "+noise(), 1),
+		"too large":    "# " + strings.Repeat("x", 33<<20), "loopback": strings.ReplaceAll(plain("a"), "${SHOP_URL}", "postgresql://localhost/shop"),
 		"too patient": strings.ReplaceAll(plain("a"), "schedule:", "timeout: 10m, schedule:"),
 	} {
 		t.Run(name, func(t *testing.T) {

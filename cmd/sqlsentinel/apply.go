@@ -75,6 +75,9 @@ func (a *app) apply(ctx context.Context, path string, flags applyFlags) error {
 	if err != nil {
 		return err
 	}
+	if strings.HasPrefix(path, "s3://") {
+		return usagef("apply uploads a file of this machine; %s is one already", path)
+	}
 	stack, err := cloud.OpenStack(ctx, flags.stack)
 	if err != nil {
 		return err

@@ -85,7 +85,7 @@ func (a *app) loadQuietly(path string) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	file, err := config.Load(path, options)
+	file, err := readConfig(path, options)
 	if errors.Is(err, fs.ErrNotExist) {
 		if path == defaultConfig && a.variable("SQLSENTINEL_CONFIG") == "" {
 			return nil, usagef("there is no %s here; name an alert file, or write a first one with `sqlsentinel init`", path)
@@ -103,6 +103,19 @@ func (a *app) loadQuietly(path string) (*session, error) {
 	return &session{app: a, file: file}, nil
 }
 
+// readConfig reads an alert file from disk or from S3. One from S3 has no folder: what is
+// relative to it is relative to where the command runs.
+func readConfig(path string, options config.Options) (*config.File, error) {
+	if !strings.HasPrefix(path, "s3://") {
+		return config.Load(path, options)
+	}
+	data, err := cloud.ReadObject(context.Background(), path)
+	if err != nil {
+		return nil, err
+	}
+	return config.Parse(filepath.Base(path), data, options)
+}
+
 // configPath is the path of the alert file: as given, else by the environment, else the default.
 func (a *app) configPath(path string) (string, error) {
 	if path == "" {
@@ -112,7 +125,10 @@ func (a *app) configPath(path string) (string, error) {
 		path = defaultConfig
 	}
 	if scheme, _, found := strings.Cut(path, "://"); found {
-		return "", usagef("%s:// is not available: this build runs on one machine and reads the alert file from disk", scheme)
+		if scheme != "s3" {
+			return "", usagef("%s:// is not a place of alert files; name a file, or s3://BUCKET/KEY", scheme)
+		}
+		return path, nil
 	}
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		return "", usagef("%s is a folder; name the alert file in it, such as %s", path, filepath.Join(path, defaultConfig))

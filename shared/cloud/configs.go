@@ -10,6 +10,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/sqlsentinel/sqlsentinel/shared/sentinel"
 )
 
 // ConfigKey is the one object of the bucket that is the configuration.
@@ -60,7 +62,7 @@ func (c *Configs) Read(ctx context.Context, key string) (Config, error) {
 	}
 	defer func() { _ = answer.Body.Close() }()
 	if n := aws.ToInt64(answer.ContentLength); n > configSize {
-		return Config{}, fmt.Errorf("s3://%s/%s has %d bytes; %d are allowed", c.bucket, key, n, configSize)
+		return Config{}, fmt.Errorf("s3://%s/%s has %d bytes; %d are allowed: %w", c.bucket, key, n, configSize, sentinel.ErrTooLarge)
 	}
 	data, err := io.ReadAll(io.LimitReader(answer.Body, configSize))
 	if err != nil {

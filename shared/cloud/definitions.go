@@ -2,6 +2,7 @@ package cloud
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -129,15 +130,34 @@ func (s *Store) PutDefinitions(ctx context.Context, definitions []sentinel.Defin
 	return nil
 }
 
-// putDefinition leaves the fingerprint of the schedule alone.
-func (s *Store) putDefinition(ctx context.Context, d sentinel.Definition) error {
+// packDefinition is a definition as it is stored. The error names one that is too large.
+func packDefinition(d sentinel.Definition) (types.AttributeValue, error) {
 	body, err := encode("a definition", d)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	packed := pack(body)
 	if n := packedSize(packed); n > definitionSize {
-		return fmt.Errorf("alert %q has %d KB, compressed; %d are possible: shorten its query or its payloads: %w", d.Alert.Name, n>>10, definitionSize>>10, sentinel.ErrTooLarge)
+		return nil, fmt.Errorf("alert %q has %d KB, compressed; %d are possible: shorten its query or its payloads: %w", d.Alert.Name, n>>10, definitionSize>>10, sentinel.ErrTooLarge)
+	}
+	return packed, nil
+}
+
+// storable tells which alerts are too large to be stored, before any is.
+func storable(alerts []alert.Alert) error {
+	var wrong []error
+	for _, a := range alerts {
+		_, err := packDefinition(sentinel.Definition{Alert: a})
+		wrong = append(wrong, err)
+	}
+	return errors.Join(wrong...)
+}
+
+// putDefinition leaves the fingerprint of the schedule alone.
+func (s *Store) putDefinition(ctx context.Context, d sentinel.Definition) error {
+	packed, err := packDefinition(d)
+	if err != nil {
+		return err
 	}
 	return s.update(ctx, definitionKey(d.Alert.ID()), change{set: item{
 		"definition": packed, "alert": text(d.Alert.Name), "fingerprint": text(d.Fingerprint), "since": millis(d.ScheduledSince),

@@ -131,3 +131,20 @@ func (s *Stack) Invoke(ctx context.Context, tick Tick) (Answer, error) {
 	}
 	return out, nil
 }
+
+// ReadObject reads an alert file from s3://BUCKET/KEY, as the person who asks may.
+func ReadObject(ctx context.Context, url string) ([]byte, error) {
+	bucket, key, ok := strings.Cut(strings.TrimPrefix(url, "s3://"), "/")
+	if !ok || bucket == "" || key == "" {
+		return nil, fmt.Errorf("%s names no object; write s3://BUCKET/KEY", url)
+	}
+	c, err := PersonConfig()
+	if err != nil {
+		return nil, err
+	}
+	got, err := NewConfigs(c, bucket).Read(ctx, key)
+	if errors.Is(err, ErrNoConfig) {
+		return nil, fmt.Errorf("%s does not exist", url)
+	}
+	return got.Data, err
+}

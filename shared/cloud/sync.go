@@ -123,8 +123,12 @@ func (s *Syncer) locked(ctx context.Context, status SyncStatus) (SyncStatus, err
 // error is a failure that a repetition may mend.
 func (s *Syncer) sync(ctx context.Context, status SyncStatus) (SyncStatus, error) {
 	stored, err := s.Configs.Read(ctx, ConfigKey)
-	if errors.Is(err, ErrNoConfig) {
-		return s.invalid(status, status.Version, err), nil
+	if errors.Is(err, ErrNoConfig) || errors.Is(err, sentinel.ErrTooLarge) {
+		version, versionErr := s.Configs.Version(ctx)
+		if versionErr != nil {
+			version = status.Version
+		}
+		return s.invalid(status, version, err), nil
 	}
 	if err != nil {
 		return status, err
@@ -137,7 +141,7 @@ func (s *Syncer) sync(ctx context.Context, status SyncStatus) (SyncStatus, error
 	if err != nil {
 		return s.invalid(status, stored.Version, err), nil
 	}
-	if err := s.removal(ctx, file, stored); err != nil {
+	if err := errors.Join(storable(Connected(file)), s.removal(ctx, file, stored)); err != nil {
 		return s.invalid(status, stored.Version, err), nil
 	}
 	s.Store.retain(file.Retention.Std())
