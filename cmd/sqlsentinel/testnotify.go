@@ -35,7 +35,7 @@ values of its last run; its reason says that it is a test. Nothing is stored. On
 			if err != nil {
 				return err
 			}
-			s, err := a.load(c.Context(), first(args))
+			s, err := a.loadFile(first(args))
 			if err != nil {
 				return err
 			}
