@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sqlsentinel/sqlsentinel/shared/cloud"
+	"github.com/sqlsentinel/sqlsentinel/shared/cloud/stacks"
 )
 
 // publish makes a stack whose outputs lead to the world's resources, and its query function
@@ -28,14 +29,14 @@ import (
 func (w *world) publish() {
 	outputs := map[string]any{}
 	for name, value := range map[string]string{
-		cloud.OutputTable: w.env["SENTINEL_TABLE"], cloud.OutputBucket: w.env["SENTINEL_BUCKET"],
-		cloud.OutputQueryFunction: w.stack + "-query", cloud.OutputSyncFunction: w.stack + "-sync",
+		stacks.OutputTable: w.env["SENTINEL_TABLE"], stacks.OutputBucket: w.env["SENTINEL_BUCKET"],
+		stacks.OutputQueryFunction: w.stack + "-query", stacks.OutputSyncFunction: w.stack + "-sync",
 	} {
 		outputs[name] = map[string]string{"Value": value}
 	}
 	for _, channel := range cloud.Channels {
-		outputs[cloud.OutputName(cloud.OutputQueue, channel)] = map[string]string{"Value": w.env["SENTINEL_QUEUE_"+strings.ToUpper(channel)]}
-		outputs[cloud.OutputName(cloud.OutputDeadLetters, channel)] = map[string]string{"Value": w.env["SENTINEL_DEAD_LETTERS_"+strings.ToUpper(channel)]}
+		outputs[stacks.OutputName(stacks.OutputQueue, channel)] = map[string]string{"Value": w.env["SENTINEL_QUEUE_"+strings.ToUpper(channel)]}
+		outputs[stacks.OutputName(stacks.OutputDeadLetters, channel)] = map[string]string{"Value": w.env["SENTINEL_DEAD_LETTERS_"+strings.ToUpper(channel)]}
 	}
 	body := must(json.Marshal(map[string]any{
 		"Resources": map[string]any{"Any": map[string]any{"Type": "AWS::SQS::Queue"}}, "Outputs": outputs,

@@ -16,6 +16,7 @@ import (
 
 	"github.com/sqlsentinel/sqlsentinel/shared/alert"
 	"github.com/sqlsentinel/sqlsentinel/shared/cloud"
+	"github.com/sqlsentinel/sqlsentinel/shared/cloud/control"
 	"github.com/sqlsentinel/sqlsentinel/shared/sentinel"
 )
 
@@ -66,7 +67,7 @@ func TestAConfigurationThatIsDeletedRemovesNothing(t *testing.T) {
 	require.Empty(t, status.Problem, "there is no configuration yet, which is no problem")
 	require.Empty(t, w.upload(plain("a")).Problem)
 	bucket := s3.NewFromConfig(w.config, func(o *s3.Options) { o.UsePathStyle = true })
-	_, err = bucket.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String(w.env["SENTINEL_BUCKET"]), Key: aws.String(cloud.ConfigKey)})
+	_, err = bucket.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String(w.env["SENTINEL_BUCKET"]), Key: aws.String(control.ConfigKey)})
 	require.NoError(t, err)
 	w.invoke("sync", eventFile(t, "sync-s3-deleted.json"))
 	status, err = w.store.SyncStatus(t.Context(), w.stack)

@@ -27,6 +27,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sqlsentinel/sqlsentinel/shared/cloud"
+	"github.com/sqlsentinel/sqlsentinel/shared/cloud/control"
 	"github.com/sqlsentinel/sqlsentinel/shared/sentineltest/databases"
 	"github.com/sqlsentinel/sqlsentinel/shared/sentineltest/emulators"
 	"github.com/sqlsentinel/sqlsentinel/shared/sentineltest/lambdas"
@@ -41,7 +42,7 @@ type world struct {
 	config    aws.Config
 	env       map[string]string
 	store     *cloud.Store
-	configs   *cloud.Configs
+	configs   *control.Configs
 	sqs       *sqs.Client
 	schedules *scheduler.Client
 	functions map[string]*lambdas.Function
@@ -89,7 +90,7 @@ func (w *world) provision() {
 		Bucket: aws.String(w.env["SENTINEL_BUCKET"]), VersioningConfiguration: &s3types.VersioningConfiguration{Status: s3types.BucketVersioningStatusEnabled},
 	})
 	require.NoError(w, err)
-	w.configs = cloud.NewConfigs(w.config, w.env["SENTINEL_BUCKET"])
+	w.configs = control.NewConfigs(w.config, w.env["SENTINEL_BUCKET"])
 	w.sqs = sqs.NewFromConfig(w.config)
 	for _, channel := range cloud.Channels {
 		for suffix, variable := range map[string]string{"": "SENTINEL_QUEUE_", "-dead": "SENTINEL_DEAD_LETTERS_"} {

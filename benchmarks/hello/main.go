@@ -1,5 +1,5 @@
-// Command hello is the floor of a function's start: the SDK's core, a DynamoDB client,
-// and a handler that does nothing.
+// Command hello is the floor of a function's start: the SDK's core and the clients that
+// the query function has, and a handler that does nothing.
 package main
 
 import (
@@ -10,15 +10,17 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
 )
 
 func main() {
-	client := dynamodb.NewFromConfig(aws.Config{
+	c := aws.Config{
 		Region:      os.Getenv("AWS_REGION"),
 		Credentials: credentials.NewStaticCredentialsProvider(os.Getenv("AWS_ACCESS_KEY_ID"), os.Getenv("AWS_SECRET_ACCESS_KEY"), ""),
-	})
-	lambda.Start(func(context.Context) error {
-		_ = client.Options().Region
-		return nil
+	}
+	table, queue, parameters := dynamodb.NewFromConfig(c), sqs.NewFromConfig(c), ssm.NewFromConfig(c)
+	lambda.Start(func(context.Context) (string, error) {
+		return table.Options().Region + queue.Options().Region + parameters.Options().Region, nil
 	})
 }

@@ -14,6 +14,8 @@ import (
 
 	"github.com/sqlsentinel/sqlsentinel/shared/alert"
 	"github.com/sqlsentinel/sqlsentinel/shared/cloud"
+	"github.com/sqlsentinel/sqlsentinel/shared/cloud/control"
+	"github.com/sqlsentinel/sqlsentinel/shared/cloud/stacks"
 	"github.com/sqlsentinel/sqlsentinel/shared/config"
 	"github.com/sqlsentinel/sqlsentinel/shared/sentinel"
 )
@@ -78,7 +80,7 @@ func (a *app) apply(ctx context.Context, path string, flags applyFlags) error {
 	if strings.HasPrefix(path, "s3://") {
 		return usagef("apply uploads a file of this machine; %s is one already", path)
 	}
-	stack, err := cloud.OpenStack(ctx, flags.stack)
+	stack, err := stacks.Open(ctx, flags.stack)
 	if err != nil {
 		return err
 	}
@@ -103,7 +105,7 @@ func (a *app) apply(ctx context.Context, path string, flags applyFlags) error {
 			return err
 		}
 	}
-	if cloud.TooMany(len(changes.Removed), total) && !flags.yes {
+	if control.TooMany(len(changes.Removed), total) && !flags.yes {
 		return usagef("%d of %d alerts would be removed; if that is meant, say --yes", len(changes.Removed), total)
 	}
 	if flags.dry {
@@ -117,7 +119,7 @@ func (a *app) apply(ctx context.Context, path string, flags applyFlags) error {
 }
 
 // loadForStack reads an alert file as the stack's sync will.
-func (a *app) loadForStack(ctx context.Context, path string, stack *cloud.Stack) (*config.File, []byte, error) {
+func (a *app) loadForStack(ctx context.Context, path string, stack *stacks.Stack) (*config.File, []byte, error) {
 	parameters, err := stack.Parameters(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -130,7 +132,7 @@ func (a *app) loadForStack(ctx context.Context, path string, stack *cloud.Stack)
 	options.Exists = func(user, name string) bool { return parameters[user+"/"+name] }
 	file, err := config.Load(path, options)
 	if err == nil {
-		if unfit := cloud.Unfit(file, cloud.DefaultLimits); len(unfit) > 0 {
+		if unfit := control.Unfit(file, control.DefaultLimits); len(unfit) > 0 {
 			err = unfit
 		}
 	}
@@ -167,7 +169,7 @@ func changesOf(ctx context.Context, store *cloud.Store, scope string, file *conf
 		return out, 0, err
 	}
 	here := map[string]bool{}
-	for _, x := range cloud.Connected(file) {
+	for _, x := range control.Connected(file) {
 		here[x.Name] = true
 		was, known := stored[x.Name]
 		hash, err := sentinel.Hash(x)
@@ -229,13 +231,13 @@ const (
 )
 
 // upload stores the file and waits until sync has looked at it.
-func (a *app) upload(ctx context.Context, stack *cloud.Stack, store *cloud.Store, data []byte, yes bool, out applyJSON) error {
+func (a *app) upload(ctx context.Context, stack *stacks.Stack, store *cloud.Store, data []byte, yes bool, out applyJSON) error {
 	version, err := stack.Configs().Write(ctx, data, yes)
 	if err != nil {
 		return err
 	}
 	out.Version = version
-	a.say("uploaded to s3://%s/%s; waiting for the stack", stack.Bucket, cloud.ConfigKey)
+	a.say("uploaded to s3://%s/%s; waiting for the stack", stack.Bucket, control.ConfigKey)
 	for end := a.now().Add(applyWait); ; {
 		status, err := store.SyncStatus(ctx, out.Stack)
 		if err != nil {

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sqlsentinel/sqlsentinel/shared/cloud"
+	"github.com/sqlsentinel/sqlsentinel/shared/cloud/stacks"
 	"github.com/sqlsentinel/sqlsentinel/shared/local"
 	"github.com/sqlsentinel/sqlsentinel/shared/notify"
 	"github.com/sqlsentinel/sqlsentinel/shared/query"
@@ -131,7 +131,7 @@ func (s *session) openEngine(store *local.Store) (*engine, error) {
 }
 
 func (s *session) openSenders() (*notify.Senders, error) {
-	senders, err := notify.New(notify.Options{Secrets: s.file.Secrets, AWS: cloud.PersonConfig})
+	senders, err := notify.New(notify.Options{Secrets: s.file.Secrets, AWS: stacks.PersonConfig})
 	if err != nil {
 		return nil, fmt.Errorf("prepare the channels: %w", err)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/sqlsentinel/sqlsentinel/shared/alert"
 	"github.com/sqlsentinel/sqlsentinel/shared/cloud"
+	"github.com/sqlsentinel/sqlsentinel/shared/cloud/stacks"
 	"github.com/sqlsentinel/sqlsentinel/shared/config"
 )
 
@@ -66,7 +67,7 @@ func (a *app) setSecret(ctx context.Context, name, path, stack string, users []s
 	if err != nil {
 		return err
 	}
-	s, err := cloud.OpenStack(ctx, stack)
+	s, err := stacks.Open(ctx, stack)
 	if err != nil {
 		return err
 	}

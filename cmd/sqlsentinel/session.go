@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"github.com/sqlsentinel/sqlsentinel/shared/alert"
-	"github.com/sqlsentinel/sqlsentinel/shared/cloud"
+	"github.com/sqlsentinel/sqlsentinel/shared/cloud/stacks"
 	"github.com/sqlsentinel/sqlsentinel/shared/config"
 	"github.com/sqlsentinel/sqlsentinel/shared/notify"
 	"github.com/sqlsentinel/sqlsentinel/shared/query"
@@ -24,7 +24,7 @@ type session struct {
 	*app
 	file *config.File
 	// stack is where the state is kept, if that is on AWS; nil: on this machine.
-	stack *cloud.Stack
+	stack *stacks.Stack
 }
 
 // load reads the alert file, and says what is wrong with it.
@@ -109,7 +109,7 @@ func readConfig(path string, options config.Options) (*config.File, error) {
 	if !strings.HasPrefix(path, "s3://") {
 		return config.Load(path, options)
 	}
-	data, err := cloud.ReadObject(context.Background(), path)
+	data, err := stacks.ReadObject(context.Background(), path)
 	if err != nil {
 		return nil, err
 	}
@@ -138,7 +138,7 @@ func (a *app) configPath(path string) (string, error) {
 
 // configOptions are what reading any alert file needs.
 func (a *app) configOptions() (config.Options, error) {
-	senders, err := notify.New(notify.Options{Secrets: alert.NewSecrets(nil), AWS: cloud.PersonConfig})
+	senders, err := notify.New(notify.Options{Secrets: alert.NewSecrets(nil), AWS: stacks.PersonConfig})
 	if err != nil {
 		return config.Options{}, fmt.Errorf("prepare the channels: %w", err)
 	}

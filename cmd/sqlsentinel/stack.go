@@ -10,6 +10,8 @@ import (
 
 	"github.com/sqlsentinel/sqlsentinel/shared/alert"
 	"github.com/sqlsentinel/sqlsentinel/shared/cloud"
+	"github.com/sqlsentinel/sqlsentinel/shared/cloud/control"
+	"github.com/sqlsentinel/sqlsentinel/shared/cloud/stacks"
 	"github.com/sqlsentinel/sqlsentinel/shared/config"
 	"github.com/sqlsentinel/sqlsentinel/shared/sentinel"
 )
@@ -29,7 +31,7 @@ func (a *app) loadStack(ctx context.Context, name string) (*session, error) {
 	if name == "" || strings.Contains(name, "/") {
 		return nil, usagef("write the name of a stack, as in dynamodb://sentinel")
 	}
-	stack, err := cloud.OpenStack(ctx, name)
+	stack, err := stacks.Open(ctx, name)
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +57,7 @@ func (a *app) loadStack(ctx context.Context, name string) (*session, error) {
 		return nil, err
 	}
 	if status.Problem != "" {
-		a.say("sqlsentinel: warning: the configuration in s3://%s/%s is not in force: %s", stack.Bucket, cloud.ConfigKey, firstLine(status.Problem))
+		a.say("sqlsentinel: warning: the configuration in s3://%s/%s is not in force: %s", stack.Bucket, control.ConfigKey, firstLine(status.Problem))
 	}
 	return &session{app: a, file: file, stack: stack}, nil
 }

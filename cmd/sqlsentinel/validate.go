@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sqlsentinel/sqlsentinel/shared/alert"
-	"github.com/sqlsentinel/sqlsentinel/shared/cloud"
+	"github.com/sqlsentinel/sqlsentinel/shared/cloud/control"
 	"github.com/sqlsentinel/sqlsentinel/shared/config"
 )
 
@@ -36,7 +36,7 @@ far with every target as it can without sending anything.`,
 				return err
 			}
 			if target == "aws" {
-				if unfit := cloud.Unfit(s.file, cloud.DefaultLimits); len(unfit) > 0 {
+				if unfit := control.Unfit(s.file, control.DefaultLimits); len(unfit) > 0 {
 					return s.reject(unfit)
 				}
 			}

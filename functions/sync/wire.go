@@ -8,12 +8,13 @@ import (
 
 	"github.com/sqlsentinel/sqlsentinel/shared/alert"
 	"github.com/sqlsentinel/sqlsentinel/shared/cloud"
+	"github.com/sqlsentinel/sqlsentinel/shared/cloud/control"
 	"github.com/sqlsentinel/sqlsentinel/shared/config"
 	"github.com/sqlsentinel/sqlsentinel/shared/notify"
 	"github.com/sqlsentinel/sqlsentinel/shared/sentinel"
 )
 
-func wire() (*cloud.Syncer, error) {
+func wire() (*control.Syncer, error) {
 	env, err := cloud.ReadEnvironment("SENTINEL_STACK", "SENTINEL_TABLE", "SENTINEL_BUCKET", "SENTINEL_SCHEDULE_GROUP", "SENTINEL_QUERY_ARN",
 		"SENTINEL_SCHEDULE_ROLE_ARN", "SENTINEL_TICK_DEAD_LETTERS_ARN", "SENTINEL_QUEUE_EMAIL", "SENTINEL_QUEUE_SLACK", "SENTINEL_QUEUE_WEBHOOK")
 	if err != nil {
@@ -34,17 +35,19 @@ func wire() (*cloud.Syncer, error) {
 	for _, c := range senders.Channels() {
 		channels = append(channels, c)
 	}
-	schedules := env.Schedules(c, store)
+	schedules := control.NewSchedules(control.SchedulesOptions{
+		AWS: c, Store: store, Group: env.Group, Target: env.Target, Role: env.Role, DeadLetters: env.TickLetters,
+	})
 	steps, err := sentinel.New(sentinel.Options{
 		Store: store, Outbox: store, Queue: cloud.NewQueue(cloud.QueueOptions{AWS: c, URLs: env.Queues}), Schedules: schedules, Log: log.Logger,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &cloud.Syncer{
-		Sentinel: steps, Store: store, Configs: cloud.NewConfigs(c, env.Bucket), Schedules: schedules, Scope: env.Stack,
+	return &control.Syncer{
+		Sentinel: steps, Store: store, Configs: control.NewConfigs(c, env.Bucket), Schedules: schedules, Scope: env.Stack,
 		Parse: func(data []byte, exists func(user, name string) bool) (*config.File, error) {
-			return cloud.Parse(data, env.Stack, channels, exists)
+			return control.Parse(data, env.Stack, channels, exists)
 		},
 		Parameters: func(ctx context.Context) (map[string]bool, error) { return cloud.Parameters(ctx, c, env.Stack) },
 		Beat:       beat(c, env.Stack), Log: log, Metrics: &cloud.Metrics{Out: os.Stdout, Stack: env.Stack},

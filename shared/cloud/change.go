@@ -68,7 +68,7 @@ func (s *Store) update(ctx context.Context, k key, c change) error {
 	_, err := s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName: &s.table, Key: k.item(), UpdateExpression: &update, ExpressionAttributeNames: names, ExpressionAttributeValues: values,
 	})
-	return readable("write to DynamoDB", err)
+	return Readable("write to DynamoDB", err)
 }
 
 // updating is a change as a part of a transaction.

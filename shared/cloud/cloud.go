@@ -1,12 +1,15 @@
 // Package cloud is the runtime on AWS: the interfaces of shared/sentinel on DynamoDB
-// (store.go, outbox), SQS (queue.go), EventBridge Scheduler (schedules.go), S3
-// (configs.go) and Parameter Store (secrets.go). Its files have the names of those of
-// shared/local that do the same on one machine.
+// (store.go, outbox.go), SQS (queue.go) and Parameter Store (secrets.go), and what the
+// functions do with them. Its files have the names of those of shared/local that do the
+// same on one machine.
+//
+// What only the sync function needs, S3 and EventBridge Scheduler, stands in control; what
+// only people need stands in stacks. So the functions that run each minute link, and
+// initialize, no more clients than they use.
 package cloud
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"os"
 	"strings"
@@ -46,13 +49,8 @@ func Configured(c aws.Config) aws.Config {
 	return c
 }
 
-// patientHTTP is a client for a call that takes as long as a function may.
-func patientHTTP() *awshttp.BuildableClient {
-	return awshttp.NewBuildableClient().WithTimeout(16 * time.Minute)
-}
-
-// endpoint is the address of one service, if the environment names one for it.
-func endpoint(c aws.Config, service string) *string {
+// Endpoint is the address of one service, if the environment names one for it.
+func Endpoint(c aws.Config, service string) *string {
 	if url := os.Getenv("AWS_ENDPOINT_URL_" + strings.ToUpper(service)); url != "" {
 		return aws.String(url)
 	}
@@ -82,9 +80,6 @@ func patient() aws.Retryer {
 	})
 }
 
-// ErrDenied is what AWS answers to who may not do what was asked.
-var ErrDenied = errors.New("access denied")
-
 // pauseFor waits; false if ctx ended first.
 func pauseFor(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
@@ -95,4 +90,12 @@ func pauseFor(ctx context.Context, d time.Duration) bool {
 	case <-ctx.Done():
 		return false
 	}
+}
+
+// Clip cuts a text to at most n bytes.
+func Clip(text string, n int) string {
+	if len(text) <= n {
+		return text
+	}
+	return strings.ToValidUTF8(text[:n], "")
 }

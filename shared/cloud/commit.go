@@ -189,7 +189,7 @@ func (s *Store) putAlone(ctx context.Context, put *types.Put, token string) erro
 		}
 		return sentinel.ErrConflict
 	}
-	return readable("write to DynamoDB", err)
+	return Readable("write to DynamoDB", err)
 }
 
 // put is a Put under a condition; an empty one is none.
@@ -219,14 +219,14 @@ func (s *Store) transact(ctx context.Context, writes []write) error {
 		_, err := s.db.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: items, ClientRequestToken: aws.String(rand.Text())})
 		var canceled *types.TransactionCanceledException
 		if !errors.As(err, &canceled) {
-			return readable("write to DynamoDB", err)
+			return Readable("write to DynamoDB", err)
 		}
 		left, err := remaining(writes, canceled)
 		if err != nil {
 			return err
 		}
 		if len(left) == len(writes) {
-			return readable("write to DynamoDB", canceled)
+			return Readable("write to DynamoDB", canceled)
 		}
 		writes = left
 	}

@@ -143,8 +143,8 @@ func packDefinition(d sentinel.Definition) (types.AttributeValue, error) {
 	return packed, nil
 }
 
-// storable tells which alerts are too large to be stored, before any is.
-func storable(alerts []alert.Alert) error {
+// Storable tells which alerts are too large to be stored, before any is.
+func Storable(alerts []alert.Alert) error {
 	var wrong []error
 	for _, a := range alerts {
 		_, err := packDefinition(sentinel.Definition{Alert: a})
@@ -163,6 +163,22 @@ func (s *Store) putDefinition(ctx context.Context, d sentinel.Definition) error 
 		"definition": packed, "alert": text(d.Alert.Name), "fingerprint": text(d.Fingerprint), "since": millis(d.ScheduledSince),
 		"database": text(d.Alert.Database), "enabled": truth(d.Alert.Enabled), "keep": number(int64(s.keep() / time.Second)),
 	}})
+}
+
+// ScheduleFingerprints are those of the schedules that stand in EventBridge Scheduler, by
+// alert; empty where none was made.
+func (s *Store) ScheduleFingerprints(ctx context.Context, scope string) (map[string]string, error) {
+	all, err := s.outlines(ctx, scope)
+	out := make(map[string]string, len(all))
+	for name, o := range all {
+		out[name] = o.schedule
+	}
+	return out, err
+}
+
+// PutScheduleFingerprint notes what stands there now.
+func (s *Store) PutScheduleFingerprint(ctx context.Context, id alert.ID, fingerprint string) error {
+	return s.update(ctx, definitionKey(id), change{set: item{"schedule": text(fingerprint)}})
 }
 
 // RemoveDefinitions implements sentinel.Store.
@@ -233,7 +249,7 @@ func (s *Store) delete(ctx context.Context, keys []key) error {
 		requests = requests[len(now):]
 		answer, err := s.db.BatchWriteItem(ctx, &dynamodb.BatchWriteItemInput{RequestItems: map[string][]types.WriteRequest{s.table: now}})
 		if err != nil {
-			return readable("delete from DynamoDB", err)
+			return Readable("delete from DynamoDB", err)
 		}
 		left := answer.UnprocessedItems[s.table]
 		if len(left) > 0 && !pauseFor(ctx, maxPause/8) {

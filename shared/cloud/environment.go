@@ -65,11 +65,6 @@ func ReadEnvironment(required ...string) (Environment, error) {
 	return e, errors.Join(wrong...)
 }
 
-// Schedules are those of the stack.
-func (e Environment) Schedules(c aws.Config, store *Store) *Schedules {
-	return NewSchedules(SchedulesOptions{AWS: c, Store: store, Group: e.Group, Target: e.Target, Role: e.Role, DeadLetters: e.TickLetters})
-}
-
 // Store is the table of the stack.
 func (e Environment) Store(c aws.Config) (*Store, error) {
 	return NewStore(StoreOptions{AWS: c, Table: e.Table})

@@ -50,9 +50,9 @@ var advice = map[string]string{
 	"AccessDenied":                            "this role may not do it; docs/aws.md lists what is needed",
 }
 
-// readable makes one clear line of an error of AWS: what was tried, what AWS says, what to
+// Readable makes one clear line of an error of AWS: what was tried, what AWS says, what to
 // do. Nil stays nil.
-func readable(what string, err error) error {
+func Readable(what string, err error) error {
 	if err == nil {
 		return nil
 	}

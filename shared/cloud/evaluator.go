@@ -22,6 +22,17 @@ type Evaluator struct {
 	Reserve time.Duration
 }
 
+// A Tick is the input of the query function: what a schedule sends, and what people send
+// who invoke it by hand.
+type Tick struct {
+	Alert string `json:"alert"`
+	// ScheduledTime is the time that the run stands for; empty means now. A schedule sends
+	// it, and not the time of the call, so that a repeated tick is the same run.
+	ScheduledTime string `json:"scheduled_time,omitempty"`
+	// DryRun queries, but stores and sends nothing.
+	DryRun bool `json:"dry_run,omitempty"`
+}
+
 // An Answer is what a direct invocation gets.
 type Answer struct {
 	// Run is the record of the run; nil if there was none.
@@ -96,7 +107,7 @@ func (e *Evaluator) read(event json.RawMessage) (Tick, time.Time, error) {
 	}
 	at, err := time.Parse(time.RFC3339, tick.ScheduledTime)
 	if err != nil {
-		return tick, at, fmt.Errorf("scheduled_time %q is no time such as 2026-11-23T09:00:00Z", clip(tick.ScheduledTime, 60))
+		return tick, at, fmt.Errorf("scheduled_time %q is no time such as 2026-11-23T09:00:00Z", Clip(tick.ScheduledTime, 60))
 	}
 	return tick, at, nil
 }

@@ -224,7 +224,7 @@ func (s *Store) page(ctx context.Context, src *source, since time.Time, limit in
 	}
 	answer, err := s.db.Query(ctx, q)
 	if err != nil {
-		return readable("query DynamoDB", err)
+		return Readable("query DynamoDB", err)
 	}
 	for _, got := range answer.Items {
 		var r alert.Record

@@ -84,7 +84,7 @@ func (s *Store) change(ctx context.Context, id string, c change, old bool) (item
 	case errors.As(err, &failed):
 		return failed.Item, errRefused
 	case err != nil:
-		return nil, readable("write to DynamoDB", err)
+		return nil, Readable("write to DynamoDB", err)
 	}
 	return answer.Attributes, nil
 }

@@ -40,7 +40,7 @@ func NewQueue(o QueueOptions) *Queue {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Queue{o, sqs.NewFromConfig(o.AWS, func(q *sqs.Options) { q.BaseEndpoint = endpoint(o.AWS, "sqs") })}
+	return &Queue{o, sqs.NewFromConfig(o.AWS, func(q *sqs.Options) { q.BaseEndpoint = Endpoint(o.AWS, "sqs") })}
 }
 
 const (
@@ -93,7 +93,7 @@ func (q *Queue) send(ctx context.Context, url string, entries []types.SendMessag
 	for n := 1; ; n++ {
 		answer, err := q.client.SendMessageBatch(ctx, &sqs.SendMessageBatchInput{QueueUrl: &url, Entries: entries})
 		if err != nil {
-			return readable("send to the queue", err)
+			return Readable("send to the queue", err)
 		}
 		if len(answer.Failed) == 0 {
 			return nil
@@ -118,14 +118,14 @@ func (q *Queue) send(ctx context.Context, url string, entries []types.SendMessag
 // Put sends one message as it is, and is used for dead-letter queues.
 func (q *Queue) Put(ctx context.Context, url, body string) error {
 	_, err := q.client.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: &url, MessageBody: &body})
-	return readable("send to the queue", err)
+	return Readable("send to the queue", err)
 }
 
 // Hide makes a received message visible again after a time, an hour at most.
 func (q *Queue) Hide(ctx context.Context, url, receipt string, d time.Duration) error {
 	seconds := int32((min(max(d, 0), longestHide) + time.Second - 1) / time.Second)
 	_, err := q.client.ChangeMessageVisibility(ctx, &sqs.ChangeMessageVisibilityInput{QueueUrl: &url, ReceiptHandle: &receipt, VisibilityTimeout: seconds})
-	return readable("change the visibility of a message", err)
+	return Readable("change the visibility of a message", err)
 }
 
 // longestHide is how long a message waits at a time. A wait costs one receive, so that
@@ -147,7 +147,7 @@ func (q *Queue) Take(ctx context.Context, url, id string) (bool, error) {
 	for len(seen) < takes {
 		answer, err := q.client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: &url, MaxNumberOfMessages: batchSize, WaitTimeSeconds: 1, VisibilityTimeout: 30})
 		if err != nil {
-			return false, readable("read the dead-letter queue", err)
+			return false, Readable("read the dead-letter queue", err)
 		}
 		if len(answer.Messages) == 0 {
 			return false, nil
@@ -157,7 +157,7 @@ func (q *Queue) Take(ctx context.Context, url, id string) (bool, error) {
 			if json.Unmarshal([]byte(aws.ToString(m.Body)), &ref) == nil && ref.ID == id {
 				seen = append(seen, answer.Messages[i+1:]...)
 				_, err := q.client.DeleteMessage(ctx, &sqs.DeleteMessageInput{QueueUrl: &url, ReceiptHandle: m.ReceiptHandle})
-				return err == nil, readable("delete from the dead-letter queue", err)
+				return err == nil, Readable("delete from the dead-letter queue", err)
 			}
 			seen = append(seen, m)
 		}

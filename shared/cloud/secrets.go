@@ -56,7 +56,7 @@ func NewSecrets(o SecretsOptions) *Secrets {
 }
 
 func ssmClient(c aws.Config) *ssm.Client {
-	return ssm.NewFromConfig(c, func(s *ssm.Options) { s.BaseEndpoint = endpoint(c, "ssm") })
+	return ssm.NewFromConfig(c, func(s *ssm.Options) { s.BaseEndpoint = Endpoint(c, "ssm") })
 }
 
 // readLimit is how long reading the parameters may take.
@@ -87,7 +87,7 @@ func (s *Secrets) load() {
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			s.Failed(readable("read the parameters under "+prefix, err))
+			s.Failed(Readable("read the parameters under "+prefix, err))
 			return
 		}
 		for _, p := range page.Parameters {
@@ -128,7 +128,7 @@ func Parameters(ctx context.Context, c aws.Config, stack string) (map[string]boo
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return nil, readable("list the parameters under "+prefix, err)
+			return nil, Readable("list the parameters under "+prefix, err)
 		}
 		for _, p := range page.Parameters {
 			out[strings.TrimPrefix(aws.ToString(p.Name), prefix)] = true
@@ -142,5 +142,5 @@ func PutSecret(ctx context.Context, c aws.Config, stack, user, name, value strin
 	_, err := ssmClient(c).PutParameter(ctx, &ssm.PutParameterInput{
 		Name: aws.String(parameter(stack, user, name)), Value: &value, Type: types.ParameterTypeSecureString, Overwrite: aws.Bool(true),
 	})
-	return readable("write the parameter "+parameter(stack, user, name), err)
+	return Readable("write the parameter "+parameter(stack, user, name), err)
 }

@@ -40,7 +40,7 @@ func NewStore(o StoreOptions) (*Store, error) {
 	if o.Table == "" {
 		return nil, errors.New("open the store: the name of the table is required")
 	}
-	db := dynamodb.NewFromConfig(o.AWS, func(d *dynamodb.Options) { d.BaseEndpoint = endpoint(o.AWS, "dynamodb") })
+	db := dynamodb.NewFromConfig(o.AWS, func(d *dynamodb.Options) { d.BaseEndpoint = Endpoint(o.AWS, "dynamodb") })
 	return &Store{db: db, table: o.Table, retention: o.Retention, known: map[alert.ID]known{}, databases: map[alert.ID]string{}}, nil
 }
 
@@ -91,7 +91,7 @@ func (s *Store) load(ctx context.Context, id alert.ID) (sentinel.Snapshot, bool,
 	}
 	out.Sharing = int(readNumber(items[subject]["sharing"]))
 	if keep, ok := definition["keep"]; ok {
-		s.retain(time.Duration(readNumber(keep)) * time.Second)
+		s.Retain(time.Duration(readNumber(keep)) * time.Second)
 	}
 	return out, true, s.learn(id, state, readText(items[headKey(id)]["body"]))
 }
@@ -108,9 +108,9 @@ func (s *Store) remember(id alert.ID, database string) {
 	s.databases[id] = database
 }
 
-// retain is told how long history is kept: sync knows it by the configuration, the others by
+// Retain is told how long history is kept: sync knows it by the configuration, the others by
 // the definitions that it stored.
-func (s *Store) retain(d time.Duration) {
+func (s *Store) Retain(d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.retention = d
@@ -198,7 +198,7 @@ func (s *Store) get(ctx context.Context, keys ...key) (map[key]item, error) {
 			s.table: {Keys: now, ConsistentRead: aws.Bool(true)},
 		}})
 		if err != nil {
-			return nil, readable("read from DynamoDB", err)
+			return nil, Readable("read from DynamoDB", err)
 		}
 		for _, got := range answer.Responses[s.table] {
 			out[key{readText(got["pk"]), readText(got["sk"])}] = got
@@ -221,7 +221,7 @@ func (s *Store) query(ctx context.Context, q *dynamodb.QueryInput, each func(ite
 	for {
 		page, err := s.db.Query(ctx, q)
 		if err != nil {
-			return readable("query DynamoDB", err)
+			return Readable("query DynamoDB", err)
 		}
 		for _, got := range page.Items {
 			if more, err := each(got); err != nil || !more {

@@ -54,7 +54,8 @@ func (s *Store) SyncStatus(ctx context.Context, scope string) (SyncStatus, error
 	return out, err
 }
 
-func (s *Store) putSyncStatus(ctx context.Context, scope string, status SyncStatus) error {
+// PutSyncStatus writes what a sync came to; long lists are cut.
+func (s *Store) PutSyncStatus(ctx context.Context, scope string, status SyncStatus) error {
 	for _, list := range []*[]string{&status.Added, &status.Changed, &status.Removed, &status.Closed} {
 		*list = (*list)[:min(len(*list), 100)]
 	}
@@ -65,12 +66,13 @@ func (s *Store) putSyncStatus(ctx context.Context, scope string, status SyncStat
 	return wrap("write the status of sync", s.update(ctx, syncKey(scope), change{set: item{"status": pack(body)}}))
 }
 
-func (s *Store) beaten(ctx context.Context, scope string, at time.Time) error {
+// Beaten notes when the heartbeat was sent.
+func (s *Store) Beaten(ctx context.Context, scope string, at time.Time) error {
 	return wrap("write the status of sync", s.update(ctx, syncKey(scope), change{set: item{"beaten": millis(at)}}))
 }
 
-// lockSync takes the lease of sync. ErrConflict if another has it.
-func (s *Store) lockSync(ctx context.Context, scope, token string, now, until time.Time) error {
+// LockSync takes the lease of sync. ErrConflict if another has it.
+func (s *Store) LockSync(ctx context.Context, scope, token string, now, until time.Time) error {
 	c := change{
 		set:       item{"lease": text(token), "lease_until": millis(until)},
 		condition: "attribute_not_exists(#lease) OR #lease_until <= :now OR #lease = :token",
@@ -85,11 +87,11 @@ func (s *Store) lockSync(ctx context.Context, scope, token string, now, until ti
 	if errors.As(err, &failed) {
 		return sentinel.ErrConflict
 	}
-	return readable("take the lease of sync", err)
+	return Readable("take the lease of sync", err)
 }
 
-// unlockSync gives the lease back; a failure leaves it to its end.
-func (s *Store) unlockSync(ctx context.Context, scope, token string) {
+// UnlockSync gives the lease back; a failure leaves it to its end.
+func (s *Store) UnlockSync(ctx context.Context, scope, token string) {
 	c := change{remove: []string{"lease", "lease_until"}, condition: "#lease = :token", values: item{":token": text(token)}}
 	update, names, values := c.expression()
 	_, _ = s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{

@@ -43,8 +43,8 @@ func (s *Store) CreateTable(ctx context.Context) error {
 	})
 	var there *types.ResourceInUseException
 	if err != nil && !errors.As(err, &there) {
-		return readable("create the table", err)
+		return Readable("create the table", err)
 	}
 	waiter := dynamodb.NewTableExistsWaiter(s.db)
-	return readable("create the table", waiter.Wait(ctx, &dynamodb.DescribeTableInput{TableName: aws.String(s.table)}, time.Minute))
+	return Readable("create the table", waiter.Wait(ctx, &dynamodb.DescribeTableInput{TableName: aws.String(s.table)}, time.Minute))
 }

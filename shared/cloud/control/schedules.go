@@ -1,4 +1,4 @@
-package cloud
+package control
 
 import (
 	"context"
@@ -13,13 +13,14 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sqlsentinel/sqlsentinel/shared/alert"
+	"github.com/sqlsentinel/sqlsentinel/shared/cloud"
 	"github.com/sqlsentinel/sqlsentinel/shared/sentinel"
 )
 
 // SchedulesOptions are what Schedules needs. All are required.
 type SchedulesOptions struct {
 	AWS   aws.Config
-	Store *Store
+	Store *cloud.Store
 	// Group is the schedule group of the stack: all schedules in it are ours.
 	Group string
 	// Target is the ARN of the query function, Role that of the role which invokes it, and
@@ -36,18 +37,7 @@ type Schedules struct {
 
 // NewSchedules makes schedules. It makes no call.
 func NewSchedules(o SchedulesOptions) *Schedules {
-	return &Schedules{o, scheduler.NewFromConfig(o.AWS, func(s *scheduler.Options) { s.BaseEndpoint = endpoint(o.AWS, "scheduler") })}
-}
-
-// A Tick is the input of the query function: what a schedule sends, and what people send
-// who invoke it by hand.
-type Tick struct {
-	Alert string `json:"alert"`
-	// ScheduledTime is the time that the run stands for; empty means now. A schedule sends
-	// it, and not the time of the call, so that a repeated tick is the same run.
-	ScheduledTime string `json:"scheduled_time,omitempty"`
-	// DryRun queries, but stores and sends nothing.
-	DryRun bool `json:"dry_run,omitempty"`
+	return &Schedules{o, scheduler.NewFromConfig(o.AWS, func(s *scheduler.Options) { s.BaseEndpoint = cloud.Endpoint(o.AWS, "scheduler") })}
 }
 
 // scheduledTime is replaced by EventBridge Scheduler.
@@ -91,7 +81,7 @@ func (s *Schedules) wanted(d sentinel.Definition) ([]scheduler.CreateScheduleInp
 	if err != nil {
 		return nil, fmt.Errorf("schedule %q: %w", a.Name, err)
 	}
-	input, err := encode("a tick", Tick{Alert: a.Name, ScheduledTime: scheduledTime})
+	input, err := json.Marshal(cloud.Tick{Alert: a.Name, ScheduledTime: scheduledTime})
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +89,7 @@ func (s *Schedules) wanted(d sentinel.Definition) ([]scheduler.CreateScheduleInp
 	var out []scheduler.CreateScheduleInput
 	for n, expression := range timetable.Expressions {
 		out = append(out, scheduler.CreateScheduleInput{
-			Name: aws.String(scheduleName(a.ID(), n+1)), GroupName: &s.Group, Description: aws.String(clip(a.Name, 500)),
+			Name: aws.String(scheduleName(a.ID(), n+1)), GroupName: &s.Group, Description: aws.String(cloud.Clip(a.Name, 500)),
 			ScheduleExpression: aws.String(expression), ScheduleExpressionTimezone: aws.String(timetable.Zone),
 			FlexibleTimeWindow: &types.FlexibleTimeWindow{Mode: types.FlexibleTimeWindowModeOff}, State: types.ScheduleStateEnabled,
 			Target: &types.Target{
@@ -109,13 +99,6 @@ func (s *Schedules) wanted(d sentinel.Definition) ([]scheduler.CreateScheduleInp
 		})
 	}
 	return out, nil
-}
-
-func clip(text string, n int) string {
-	if len(text) <= n {
-		return text
-	}
-	return strings.ToValidUTF8(text[:n], "")
 }
 
 // fingerprint is equal for equal schedules.
@@ -130,7 +113,7 @@ func fingerprintOf(all []scheduler.CreateScheduleInput) (string, error) {
 // Schedule implements sentinel.Schedules. The fingerprint of what stands in EventBridge is
 // kept beside the definition, so that nothing is asked about what did not change.
 func (s *Schedules) Schedule(ctx context.Context, scope string, definitions []sentinel.Definition) error {
-	outlines, err := s.Store.outlines(ctx, scope)
+	stored, err := s.Store.ScheduleFingerprints(ctx, scope)
 	if err != nil {
 		return err
 	}
@@ -145,7 +128,7 @@ func (s *Schedules) Schedule(ctx context.Context, scope string, definitions []se
 		if err != nil {
 			return errors.Join(err, group.Wait())
 		}
-		if before := outlines[d.Alert.Name].schedule; before != fingerprint {
+		if before := stored[d.Alert.Name]; before != fingerprint {
 			group.Go(func() error { return s.apply(ctx, d.Alert.ID(), all, fingerprint) })
 		}
 	}
@@ -165,7 +148,7 @@ func (s *Schedules) apply(ctx context.Context, id alert.ID, all []scheduler.Crea
 			return fmt.Errorf("schedule %q: %w", id.Name, err)
 		}
 	}
-	return s.Store.update(ctx, definitionKey(id), change{set: item{"schedule": text(fingerprint)}})
+	return s.Store.PutScheduleFingerprint(ctx, id, fingerprint)
 }
 
 // put creates a schedule, or replaces all of it: an update sets what it does not name back
@@ -174,13 +157,13 @@ func (s *Schedules) put(ctx context.Context, in scheduler.CreateScheduleInput) e
 	_, err := s.client.CreateSchedule(ctx, &in)
 	var there *types.ConflictException
 	if !errors.As(err, &there) {
-		return readable("create a schedule", err)
+		return cloud.Readable("create a schedule", err)
 	}
 	_, err = s.client.UpdateSchedule(ctx, &scheduler.UpdateScheduleInput{
 		Name: in.Name, GroupName: in.GroupName, Description: in.Description, ScheduleExpression: in.ScheduleExpression,
 		ScheduleExpressionTimezone: in.ScheduleExpressionTimezone, FlexibleTimeWindow: in.FlexibleTimeWindow, State: in.State, Target: in.Target,
 	})
-	return readable("update a schedule", err)
+	return cloud.Readable("update a schedule", err)
 }
 
 func (s *Schedules) remove(ctx context.Context, name string) error {
@@ -189,7 +172,7 @@ func (s *Schedules) remove(ctx context.Context, name string) error {
 	if errors.As(err, &missing) {
 		return nil
 	}
-	return readable("delete a schedule", err)
+	return cloud.Readable("delete a schedule", err)
 }
 
 // Unschedule implements sentinel.Schedules.
@@ -228,7 +211,7 @@ func (s *Schedules) Reconcile(ctx context.Context, definitions []sentinel.Defini
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return mended, readable("list the schedules", err)
+			return mended, cloud.Readable("list the schedules", err)
 		}
 		for _, found := range page.Schedules {
 			name := aws.ToString(found.Name)

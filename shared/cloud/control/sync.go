@@ -1,4 +1,6 @@
-package cloud
+// Package control is what the sync function of AWS does: it reads the configuration in S3
+// and makes definitions and the schedules of EventBridge Scheduler what it says.
+package control
 
 import (
 	"context"
@@ -10,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sqlsentinel/sqlsentinel/shared/alert"
+	"github.com/sqlsentinel/sqlsentinel/shared/cloud"
 	"github.com/sqlsentinel/sqlsentinel/shared/config"
 	"github.com/sqlsentinel/sqlsentinel/shared/sentinel"
 )
@@ -18,7 +21,7 @@ import (
 // function. It looks at what is there now, whatever the event said.
 type Syncer struct {
 	Sentinel  *sentinel.Sentinel
-	Store     *Store
+	Store     *cloud.Store
 	Configs   *Configs
 	Schedules *Schedules
 	// Scope is the stack's name.
@@ -29,9 +32,9 @@ type Syncer struct {
 	Parameters func(ctx context.Context) (map[string]bool, error)
 	// Beat asks for the heartbeat's URL.
 	Beat func(ctx context.Context, url string) error
-	Log  *Log
+	Log  *cloud.Log
 	// Metrics takes the gauges of each tick.
-	Metrics *Metrics
+	Metrics *cloud.Metrics
 	// Tick is how a tick is done.
 	Tick sentinel.TickOptions
 	// Lease is how long one sync may take; zero means 5 minutes.
@@ -68,7 +71,7 @@ func (s *Syncer) Handle(ctx context.Context) error {
 
 // due tells whether there is a configuration that was not looked at, another function to
 // call, or nothing was compared for a while.
-func (s *Syncer) due(ctx context.Context, status SyncStatus) (bool, error) {
+func (s *Syncer) due(ctx context.Context, status cloud.SyncStatus) (bool, error) {
 	every := s.Every
 	if every == 0 {
 		every = defaultEvery
@@ -85,26 +88,26 @@ func (s *Syncer) due(ctx context.Context, status SyncStatus) (bool, error) {
 
 // locked syncs under a lease. Another sync that has it looks for a newer configuration
 // before it ends, so that nothing need wait for it.
-func (s *Syncer) locked(ctx context.Context, status SyncStatus) (SyncStatus, error) {
+func (s *Syncer) locked(ctx context.Context, status cloud.SyncStatus) (cloud.SyncStatus, error) {
 	lease := s.Lease
 	if lease == 0 {
 		lease = defaultLease
 	}
 	token, now := rand.Text(), s.Sentinel.Now()
-	switch err := s.Store.lockSync(ctx, s.Scope, token, now, now.Add(lease)); {
+	switch err := s.Store.LockSync(ctx, s.Scope, token, now, now.Add(lease)); {
 	case errors.Is(err, sentinel.ErrConflict):
 		s.Log.Info("another sync is under way")
 		return status, nil
 	case err != nil:
 		return status, err
 	}
-	defer func() { s.Store.unlockSync(context.WithoutCancel(ctx), s.Scope, token) }()
+	defer func() { s.Store.UnlockSync(context.WithoutCancel(ctx), s.Scope, token) }()
 	for range restarts {
 		next, err := s.sync(ctx, status)
 		if err != nil {
 			return status, err
 		}
-		if err := s.Store.putSyncStatus(ctx, s.Scope, next); err != nil {
+		if err := s.Store.PutSyncStatus(ctx, s.Scope, next); err != nil {
 			return status, err
 		}
 		status = next
@@ -121,7 +124,7 @@ func (s *Syncer) locked(ctx context.Context, status SyncStatus) (SyncStatus, err
 
 // sync reads the configuration and makes it so. What is wrong with it is in the status; the
 // error is a failure that a repetition may mend.
-func (s *Syncer) sync(ctx context.Context, status SyncStatus) (SyncStatus, error) {
+func (s *Syncer) sync(ctx context.Context, status cloud.SyncStatus) (cloud.SyncStatus, error) {
 	stored, err := s.Configs.Read(ctx, ConfigKey)
 	if errors.Is(err, ErrNoConfig) || errors.Is(err, sentinel.ErrTooLarge) {
 		version, versionErr := s.Configs.Version(ctx)
@@ -141,10 +144,10 @@ func (s *Syncer) sync(ctx context.Context, status SyncStatus) (SyncStatus, error
 	if err != nil {
 		return s.invalid(status, stored.Version, err), nil
 	}
-	if err := errors.Join(storable(Connected(file)), s.removal(ctx, file, stored)); err != nil {
+	if err := errors.Join(cloud.Storable(Connected(file)), s.removal(ctx, file, stored)); err != nil {
 		return s.invalid(status, stored.Version, err), nil
 	}
-	s.Store.retain(file.Retention.Std())
+	s.Store.Retain(file.Retention.Std())
 	report, err := s.Sentinel.Sync(ctx, s.Scope, Connected(file))
 	if err != nil {
 		return status, err
@@ -160,7 +163,7 @@ func (s *Syncer) sync(ctx context.Context, status SyncStatus) (SyncStatus, error
 	}
 	s.Log.Info("synced", "version", stored.Version, "alerts", len(file.Alerts), "added", len(report.Added), "changed", len(report.Changed),
 		"removed", len(report.Removed), "closed", len(report.Closed), "schedules_mended", mended)
-	next := SyncStatus{
+	next := cloud.SyncStatus{
 		Version: stored.Version, At: s.Sentinel.Now(), Full: s.Sentinel.Now(), Target: s.Schedules.Target, Alerts: len(file.Alerts), Beaten: status.Beaten, Retention: file.Retention,
 		Added: report.Added, Changed: report.Changed, Removed: report.Removed, Closed: report.Closed,
 	}
@@ -182,9 +185,9 @@ func Connected(file *config.File) []alert.Alert {
 }
 
 // invalid is the status after a configuration that cannot be used: everything stays.
-func (s *Syncer) invalid(status SyncStatus, version string, cause error) SyncStatus {
+func (s *Syncer) invalid(status cloud.SyncStatus, version string, cause error) cloud.SyncStatus {
 	s.Log.Error("the configuration is invalid; the last good one stays in force", "version", version, "error", cause)
-	status.Version, status.Problem, status.At = version, clip(cause.Error(), 8<<10), s.Sentinel.Now()
+	status.Version, status.Problem, status.At = version, cloud.Clip(cause.Error(), 8<<10), s.Sentinel.Now()
 	return status
 }
 
@@ -196,7 +199,7 @@ func (s *Syncer) removal(ctx context.Context, file *config.File, stored Config) 
 	}
 	gone := Removed(before, file.Alerts)
 	if TooMany(len(gone), len(before)) && !stored.Confirmed {
-		return fmt.Errorf("it would remove %d of %d alerts (%s); if that is meant, upload it by `sqlsentinel apply --yes`", len(gone), len(before), clip(strings.Join(gone, ", "), 300))
+		return fmt.Errorf("it would remove %d of %d alerts (%s); if that is meant, upload it by `sqlsentinel apply --yes`", len(gone), len(before), cloud.Clip(strings.Join(gone, ", "), 300))
 	}
 	return nil
 }
@@ -213,7 +216,8 @@ func Removed(before map[string]sentinel.Fingerprint, alerts []alert.Alert) []str
 			out = append(out, name)
 		}
 	}
-	return distinct(out)
+	slices.Sort(out)
+	return out
 }
 
 // TooMany tells whether so many alerts would go that somebody must have meant it: more than
@@ -221,7 +225,7 @@ func Removed(before map[string]sentinel.Fingerprint, alerts []alert.Alert) []str
 func TooMany(gone, of int) bool { return gone > 1 && gone*5 > of }
 
 // tick does the work of the minute on what is stored, whether the configuration is valid or not.
-func (s *Syncer) tick(ctx context.Context, status SyncStatus) error {
+func (s *Syncer) tick(ctx context.Context, status cloud.SyncStatus) error {
 	options := s.Tick
 	options.Scope = s.Scope
 	report, err := s.Sentinel.Tick(ctx, options)
@@ -239,7 +243,7 @@ func (s *Syncer) tick(ctx context.Context, status SyncStatus) error {
 }
 
 // beat asks for the heartbeat's URL if it is time and all is well with the watching itself.
-func (s *Syncer) beat(ctx context.Context, status SyncStatus, report sentinel.TickReport) error {
+func (s *Syncer) beat(ctx context.Context, status cloud.SyncStatus, report sentinel.TickReport) error {
 	now := s.Sentinel.Now()
 	if status.Heartbeat == "" || now.Sub(status.Beaten) < status.Every.Std()-30*time.Second {
 		return nil
@@ -254,5 +258,5 @@ func (s *Syncer) beat(ctx context.Context, status SyncStatus, report sentinel.Ti
 		s.Log.Warn("the heartbeat failed", "error", err)
 		return nil
 	}
-	return s.Store.beaten(ctx, s.Scope, now)
+	return s.Store.Beaten(ctx, s.Scope, now)
 }

@@ -1,4 +1,4 @@
-package cloud_test
+package control_test
 
 import (
 	"context"
@@ -14,6 +14,7 @@ import (
 
 	"github.com/sqlsentinel/sqlsentinel/shared/alert"
 	"github.com/sqlsentinel/sqlsentinel/shared/cloud"
+	"github.com/sqlsentinel/sqlsentinel/shared/cloud/control"
 	"github.com/sqlsentinel/sqlsentinel/shared/sentinel"
 	"github.com/sqlsentinel/sqlsentinel/shared/sentineltest/emulators"
 )
@@ -41,9 +42,9 @@ func newGroup(t *testing.T) (group, aws.Config) {
 	return g, c
 }
 
-func (g group) schedules(t *testing.T, c aws.Config, store *cloud.Store, target string) *cloud.Schedules {
+func (g group) schedules(t *testing.T, c aws.Config, store *cloud.Store, target string) *control.Schedules {
 	t.Helper()
-	return cloud.NewSchedules(cloud.SchedulesOptions{AWS: c, Store: store, Group: g.name, Target: "arn:aws:lambda:us-east-1:000000000000:function:" + target, Role: "arn:aws:iam::000000000000:role/r", DeadLetters: "arn:aws:sqs:us-east-1:000000000000:d"})
+	return control.NewSchedules(control.SchedulesOptions{AWS: c, Store: store, Group: g.name, Target: "arn:aws:lambda:us-east-1:000000000000:function:" + target, Role: "arn:aws:iam::000000000000:role/r", DeadLetters: "arn:aws:sqs:us-east-1:000000000000:d"})
 }
 
 func (g group) names(t *testing.T) []string {

@@ -1,4 +1,4 @@
-package cloud_test
+package control_test
 
 import (
 	"bytes"
@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sqlsentinel/sqlsentinel/shared/alert"
-	"github.com/sqlsentinel/sqlsentinel/shared/cloud"
+	"github.com/sqlsentinel/sqlsentinel/shared/cloud/control"
 )
 
 func TestUnixSchedulesInTheLanguageOfEventBridge(t *testing.T) {
@@ -34,18 +34,18 @@ func TestUnixSchedulesInTheLanguageOfEventBridge(t *testing.T) {
 		{"5-8 0 */10 2-12/5 *", "America/New_York", []string{"cron(5-8 0 1,11,21,31 2,7,12 ? *)"}, "America/New_York"},
 		{"0 0 1-31 * MON", "UTC", []string{"cron(0 0 * * ? *)"}, "UTC"},
 	} {
-		got, err := cloud.TranslateCron(c.expr, c.zone)
+		got, err := control.TranslateCron(c.expr, c.zone)
 		require.NoError(t, err, c.expr)
-		require.Equal(t, cloud.Timetable{Expressions: c.want, Zone: c.wantZone}, got, c.expr)
+		require.Equal(t, control.Timetable{Expressions: c.want, Zone: c.wantZone}, got, c.expr)
 	}
 	for expr, advice := range map[string]string{
 		"0 0 */2 * MON": "write the values", "0 0 31 2 *": "never fire", "* * * *": "five", "0 0 L * *": "",
 	} {
-		_, err := cloud.TranslateCron(expr, "UTC")
+		_, err := control.TranslateCron(expr, "UTC")
 		require.Error(t, err, expr)
 		require.Contains(t, err.Error(), advice)
 	}
-	_, err := cloud.TranslateCron("0 0 * * *", "Mars/Olympus")
+	_, err := control.TranslateCron("0 0 * * *", "Mars/Olympus")
 	require.ErrorContains(t, err, "timezone")
 }
 
@@ -85,7 +85,7 @@ func oracle(t *testing.T, questions []question) [][]int64 {
 		}
 		t.Skip("SKIPPED, NOT TESTED: npm is missing, so that there is no independent interpreter")
 	}
-	tools, err := filepath.Abs("../../.tools/cron")
+	tools, err := filepath.Abs("../../../.tools/cron")
 	require.NoError(t, err)
 	require.NoError(t, os.MkdirAll(tools, 0o750))
 	for _, name := range []string{"package.json", "times.js"} {
@@ -135,7 +135,7 @@ func TestTheUnionOfTheSchedulesFiresExactlyAtTheUnixTimes(t *testing.T) {
 	var questions []question
 	for len(all) < 400 {
 		expr := randomCron(r)
-		timetable, err := cloud.TranslateCron(expr, "UTC")
+		timetable, err := control.TranslateCron(expr, "UTC")
 		if err != nil {
 			_, unixErr := alert.ParseSchedule(expr, "UTC")
 			require.True(t, unixErr != nil || strings.Contains(err.Error(), "characters"), "%s: %v", expr, err)
@@ -235,7 +235,7 @@ func TestClockChangesAreTheSameToEventBridge(t *testing.T) {
 			expressions = append(expressions, randomCron(r))
 		}
 		for _, expr := range expressions {
-			timetable, err := cloud.TranslateCron(expr, zone)
+			timetable, err := control.TranslateCron(expr, zone)
 			if err != nil {
 				continue
 			}
@@ -274,7 +274,7 @@ func clockChanges(t *testing.T, zone string) []time.Time {
 	return out
 }
 
-func scan(t *testing.T, timetable cloud.Timetable, from, until time.Time) []int64 {
+func scan(t *testing.T, timetable control.Timetable, from, until time.Time) []int64 {
 	t.Helper()
 	loc, err := time.LoadLocation(timetable.Zone)
 	require.NoError(t, err)

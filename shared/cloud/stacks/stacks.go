@@ -1,4 +1,6 @@
-package cloud
+// Package stacks finds what is deployed on AWS, for the programs of people: by the outputs
+// of a stack, with the credentials that the SDK finds.
+package stacks
 
 import (
 	"context"
@@ -6,18 +8,23 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/smithy-go"
+
+	"github.com/sqlsentinel/sqlsentinel/shared/cloud"
+	"github.com/sqlsentinel/sqlsentinel/shared/cloud/control"
 )
 
 // A Stack is a deployed stack, as its outputs describe it: for programs of people. What
 // runs in it knows itself by its environment.
 type Stack struct {
-	Environment
+	cloud.Environment
 	// QueryFunction and SyncFunction are the names of functions.
 	QueryFunction, SyncFunction string
 	config                      aws.Config
@@ -43,14 +50,14 @@ func OutputName(kind, channel string) string {
 func PersonConfig() (aws.Config, error) {
 	loaded, err := awsconfig.LoadDefaultConfig(context.Background())
 	if err != nil {
-		return aws.Config{}, readable("read the configuration of AWS", err)
+		return aws.Config{}, cloud.Readable("read the configuration of AWS", err)
 	}
-	return Configured(loaded), nil
+	return cloud.Configured(loaded), nil
 }
 
-// OpenStack finds a stack in the account and region that the SDK's own search gives:
+// Open finds a stack in the account and region that the SDK's own search gives:
 // environment, profile, single sign-on. The error is one line that says what is missing.
-func OpenStack(ctx context.Context, name string) (*Stack, error) {
+func Open(ctx context.Context, name string) (*Stack, error) {
 	what := fmt.Sprintf("find the stack %q", name)
 	c, err := PersonConfig()
 	if err != nil {
@@ -59,14 +66,14 @@ func OpenStack(ctx context.Context, name string) (*Stack, error) {
 	if c.Region == "" {
 		return nil, fmt.Errorf("%s: no AWS region; set AWS_REGION or AWS_PROFILE", what)
 	}
-	client := cloudformation.NewFromConfig(c, func(o *cloudformation.Options) { o.BaseEndpoint = endpoint(c, "cloudformation") })
+	client := cloudformation.NewFromConfig(c, func(o *cloudformation.Options) { o.BaseEndpoint = cloud.Endpoint(c, "cloudformation") })
 	answer, err := client.DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: &name})
 	var api smithy.APIError
 	if errors.As(err, &api) && api.ErrorCode() == "ValidationError" {
 		return nil, fmt.Errorf("%s: there is none in the region %s of this account; see --stack, AWS_REGION and AWS_PROFILE", what, c.Region)
 	}
 	if err != nil {
-		return nil, readable(what, err)
+		return nil, cloud.Readable(what, err)
 	}
 	outputs := map[string]string{}
 	for _, o := range answer.Stacks[0].Outputs {
@@ -75,7 +82,7 @@ func OpenStack(ctx context.Context, name string) (*Stack, error) {
 	s := &Stack{config: c, QueryFunction: outputs[OutputQueryFunction], SyncFunction: outputs[OutputSyncFunction]}
 	s.Stack, s.Table, s.Bucket = name, outputs[OutputTable], outputs[OutputBucket]
 	s.Queues, s.DeadLetters = map[string]string{}, map[string]string{}
-	for _, channel := range Channels {
+	for _, channel := range cloud.Channels {
 		s.Queues[channel], s.DeadLetters[channel] = outputs[OutputName(OutputQueue, channel)], outputs[OutputName(OutputDeadLetters, channel)]
 	}
 	if s.Table == "" || s.Bucket == "" {
@@ -85,43 +92,45 @@ func OpenStack(ctx context.Context, name string) (*Stack, error) {
 }
 
 // Store is the stack's table.
-func (s *Stack) Store() (*Store, error) { return s.Environment.Store(s.config) }
+func (s *Stack) Store() (*cloud.Store, error) { return s.Environment.Store(s.config) }
 
 // Queue is the stack's queues.
-func (s *Stack) Queue() *Queue { return NewQueue(QueueOptions{AWS: s.config, URLs: s.Queues}) }
+func (s *Stack) Queue() *cloud.Queue {
+	return cloud.NewQueue(cloud.QueueOptions{AWS: s.config, URLs: s.Queues})
+}
 
 // Configs is the stack's bucket.
-func (s *Stack) Configs() *Configs { return NewConfigs(s.config, s.Bucket) }
+func (s *Stack) Configs() *control.Configs { return control.NewConfigs(s.config, s.Bucket) }
 
 // Parameters lists the secrets that exist, as USER/NAME.
 func (s *Stack) Parameters(ctx context.Context) (map[string]bool, error) {
-	return Parameters(ctx, s.config, s.Stack)
+	return cloud.Parameters(ctx, s.config, s.Stack)
 }
 
 // PutSecret stores a value where a user may read it.
 func (s *Stack) PutSecret(ctx context.Context, user, name, value string) error {
-	return PutSecret(ctx, s.config, s.Stack, user, name, value)
+	return cloud.PutSecret(ctx, s.config, s.Stack, user, name, value)
 }
 
 // Invoke runs an alert by the query function, so that network and secrets are its own.
-func (s *Stack) Invoke(ctx context.Context, tick Tick) (Answer, error) {
-	var out Answer
+func (s *Stack) Invoke(ctx context.Context, tick cloud.Tick) (cloud.Answer, error) {
+	var out cloud.Answer
 	what := fmt.Sprintf("invoke the query function for %q", tick.Alert)
-	payload, err := encode("a tick", tick)
+	payload, err := json.Marshal(tick)
 	if err != nil {
 		return out, err
 	}
 	client := lambda.NewFromConfig(s.config, func(o *lambda.Options) {
-		o.BaseEndpoint = endpoint(s.config, "lambda")
-		o.HTTPClient = patientHTTP() // it answers when the query has
-		o.RetryMaxAttempts = 1       // a run is not asked for twice
+		o.BaseEndpoint = cloud.Endpoint(s.config, "lambda")
+		o.HTTPClient = awshttp.NewBuildableClient().WithTimeout(16 * time.Minute) // it answers when the query has
+		o.RetryMaxAttempts = 1                                                    // a run is not asked for twice
 	})
 	answer, err := client.Invoke(ctx, &lambda.InvokeInput{FunctionName: &s.QueryFunction, Payload: payload})
 	if err != nil {
-		return out, readable(what, err)
+		return out, cloud.Readable(what, err)
 	}
 	if answer.FunctionError != nil {
-		return out, fmt.Errorf("%s: the function failed: %s; its log says more", what, clip(string(answer.Payload), 500))
+		return out, fmt.Errorf("%s: the function failed: %s; its log says more", what, cloud.Clip(string(answer.Payload), 500))
 	}
 	if err := json.Unmarshal(answer.Payload, &out); err != nil {
 		return out, fmt.Errorf("%s: read its answer: %w", what, err)
@@ -142,8 +151,8 @@ func ReadObject(ctx context.Context, url string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	got, err := NewConfigs(c, bucket).Read(ctx, key)
-	if errors.Is(err, ErrNoConfig) {
+	got, err := control.NewConfigs(c, bucket).Read(ctx, key)
+	if errors.Is(err, control.ErrNoConfig) {
 		return nil, fmt.Errorf("%s does not exist", url)
 	}
 	return got.Data, err

@@ -1,4 +1,4 @@
-package cloud
+package control
 
 import (
 	"bytes"
@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
+	"github.com/sqlsentinel/sqlsentinel/shared/cloud"
 	"github.com/sqlsentinel/sqlsentinel/shared/sentinel"
 )
 
@@ -45,7 +46,7 @@ type Configs struct {
 // NewConfigs makes configs. It makes no call.
 func NewConfigs(c aws.Config, bucket string) *Configs {
 	return &Configs{client: s3.NewFromConfig(c, func(o *s3.Options) {
-		o.BaseEndpoint = endpoint(c, "s3")
+		o.BaseEndpoint = cloud.Endpoint(c, "s3")
 		o.UsePathStyle = o.BaseEndpoint != nil // emulators know no host names
 	}), bucket: bucket}
 }
@@ -58,7 +59,7 @@ func (c *Configs) Read(ctx context.Context, key string) (Config, error) {
 		return Config{}, ErrNoConfig
 	}
 	if err != nil {
-		return Config{}, readable("read s3://"+c.bucket+"/"+key, err)
+		return Config{}, cloud.Readable("read s3://"+c.bucket+"/"+key, err)
 	}
 	defer func() { _ = answer.Body.Close() }()
 	if n := aws.ToInt64(answer.ContentLength); n > configSize {
@@ -66,7 +67,7 @@ func (c *Configs) Read(ctx context.Context, key string) (Config, error) {
 	}
 	data, err := io.ReadAll(io.LimitReader(answer.Body, configSize))
 	if err != nil {
-		return Config{}, readable("read s3://"+c.bucket+"/"+key, err)
+		return Config{}, cloud.Readable("read s3://"+c.bucket+"/"+key, err)
 	}
 	return Config{data, version(answer.VersionId, answer.ETag), answer.Metadata[confirmed] == "yes"}, nil
 }
@@ -79,7 +80,7 @@ func (c *Configs) Version(ctx context.Context) (string, error) {
 		return "", ErrNoConfig
 	}
 	if err != nil {
-		return "", readable("look at s3://"+c.bucket+"/"+ConfigKey, err)
+		return "", cloud.Readable("look at s3://"+c.bucket+"/"+ConfigKey, err)
 	}
 	return version(answer.VersionId, answer.ETag), nil
 }
@@ -94,7 +95,7 @@ func (c *Configs) Write(ctx context.Context, data []byte, yes bool) (string, err
 		Bucket: &c.bucket, Key: aws.String(ConfigKey), Body: bytes.NewReader(data), ContentType: aws.String("application/yaml"), Metadata: metadata,
 	})
 	if err != nil {
-		return "", readable("upload to s3://"+c.bucket+"/"+ConfigKey, err)
+		return "", cloud.Readable("upload to s3://"+c.bucket+"/"+ConfigKey, err)
 	}
 	return version(answer.VersionId, answer.ETag), nil
 }

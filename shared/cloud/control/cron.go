@@ -1,4 +1,4 @@
-package cloud
+package control
 
 import (
 	"fmt"
@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/sqlsentinel/sqlsentinel/shared/alert"
+	"github.com/sqlsentinel/sqlsentinel/shared/cloud"
 )
 
 // A Timetable is what EventBridge Scheduler must be told so that it fires at the times of a
@@ -50,11 +51,11 @@ func TranslateCron(expr, zone string) (Timetable, error) {
 	case f.Days == nil:
 		say("?", dayNames(f.Weekdays))
 	default:
-		return Timetable{}, fmt.Errorf("%q restricts the day of the month and the day of the week and means days that match both, which EventBridge cannot say; restrict one of them, and let the query look at the other", clip(expr, 60))
+		return Timetable{}, fmt.Errorf("%q restricts the day of the month and the day of the week and means days that match both, which EventBridge cannot say; restrict one of them, and let the query look at the other", cloud.Clip(expr, 60))
 	}
 	for _, e := range out.Expressions {
 		if len(e) > expressionSize {
-			return Timetable{}, fmt.Errorf("%q has %d characters in the language of EventBridge, which takes %d; use fewer values", clip(expr, 60), len(e), expressionSize)
+			return Timetable{}, fmt.Errorf("%q has %d characters in the language of EventBridge, which takes %d; use fewer values", cloud.Clip(expr, 60), len(e), expressionSize)
 		}
 	}
 	return out, nil
