@@ -47,6 +47,7 @@ type world struct {
 	schedules *scheduler.Client
 	functions map[string]*lambdas.Function
 	shop      *sql.DB
+	shopURL   string
 	mail      *mailserver.Server
 	web       *receiver
 }
@@ -108,7 +109,7 @@ func (w *world) provision() {
 // addresses as parameters.
 func (w *world) receivers() {
 	url := databases.Postgres(w)
-	w.shop = must(sql.Open("postgres", url))
+	w.shopURL, w.shop = url, must(sql.Open("postgres", url))
 	w.Cleanup(func() { _ = w.shop.Close() })
 	_, err := w.shop.Exec("CREATE TABLE orders (total numeric(12,2))")
 	require.NoError(w, err)
