@@ -59,6 +59,22 @@ func TestABrokenConfigurationLeavesTheLastGoodOneInForce(t *testing.T) {
 	require.Len(t, w.ticks(time.Now()), 1)
 }
 
+func TestSchedulesFollowTheFunctionUnderABrokenConfigurationToo(t *testing.T) {
+	w := newWorld(t)
+	require.Empty(t, w.upload(plain("a")).Problem)
+	require.NotEmpty(t, w.upload("alerts: [").Problem)
+	w.function("sync").Kill()
+	delete(w.functions, "sync")
+	w.env["SENTINEL_QUERY_ARN"] += "-new"
+	w.invoke("sync", eventFile(t, "sync-tick.json"))
+	list, err := w.schedules.ListSchedules(t.Context(), &scheduler.ListSchedulesInput{GroupName: &w.stack})
+	require.NoError(t, err)
+	require.Len(t, list.Schedules, 1)
+	one, err := w.schedules.GetSchedule(t.Context(), &scheduler.GetScheduleInput{GroupName: &w.stack, Name: list.Schedules[0].Name})
+	require.NoError(t, err)
+	require.Contains(t, *one.Target.Arn, "-new")
+}
+
 func TestAConfigurationThatIsDeletedRemovesNothing(t *testing.T) {
 	w := newWorld(t)
 	w.invoke("sync", eventFile(t, "sync-tick.json"))
@@ -138,6 +154,9 @@ func TestTheTickRecordsRunsThatNeverCameAndTellsTheOwners(t *testing.T) {
 	require.Equal(t, alert.StatusError, history[0].Status)
 	require.Equal(t, alert.ErrorMissed, history[0].Reasons[0].Code)
 	w.logs("sync", `"missed_runs_total":1`)
+	w.invoke("sync", eventFile(t, "sync-tick.json"))
+	w.logs("sync", `"missed_runs_total":0`)
+	require.Equal(t, 2, strings.Count(w.function("sync").Log(), `"overdue_alerts":1`), "it stays overdue until a run comes")
 }
 
 func TestTheHeartbeatBeatsWhileAllIsWell(t *testing.T) {

@@ -16,6 +16,12 @@ func Overdue(a Alert, s State, schedule Schedule, since, now time.Time) (tick ti
 	return tick, s.Last == nil || s.Last.Scheduled.Before(tick)
 }
 
+// Stopped tells whether the last run is one that never came: nobody knows how the alert
+// stands until one comes.
+func (s State) Stopped() bool {
+	return s.Last != nil && len(s.Last.Reasons) > 0 && s.Last.Reasons[0].Code == ErrorMissed
+}
+
 // Standing is what an alert is said to stand at. Overdue outranks OK and NEVER_RUN, for
 // nobody knows whether it still is OK; it hides no alert and no error.
 func Standing(a Alert, s State, overdue bool) Status {

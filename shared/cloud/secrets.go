@@ -16,6 +16,10 @@ import (
 // secretsKept is how long parameters are used without being read again.
 const secretsKept = 5 * time.Minute
 
+// secretsPause is how long they are not asked for again after a failure: a message needs
+// many names, and each would wait.
+const secretsPause = 5 * time.Second
+
 // SecretsOptions are what Secrets needs.
 type SecretsOptions struct {
 	AWS aws.Config
@@ -39,6 +43,7 @@ type Secrets struct {
 	mu     sync.Mutex
 	values map[string]string
 	read   time.Time // zero: never, or not successfully
+	failed time.Time // when reading failed last
 }
 
 // NewSecrets makes secrets. It makes no call.
@@ -70,7 +75,7 @@ func (s *Secrets) Lookup(name string) (string, bool) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.Now().Sub(s.read) >= secretsKept {
+	if now := s.Now(); now.Sub(s.read) >= secretsKept && now.Sub(s.failed) >= secretsPause {
 		s.load()
 	}
 	value, ok := s.values[name]
@@ -87,6 +92,7 @@ func (s *Secrets) load() {
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
+			s.failed = s.Now()
 			s.Failed(Readable("read the parameters under "+prefix, err))
 			return
 		}

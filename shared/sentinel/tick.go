@@ -25,7 +25,8 @@ const StuckAfter = 5
 
 // A TickReport says what Tick found and did.
 type TickReport struct {
-	// Alerts counts those that are enabled, by their standing.
+	// Alerts counts those that are enabled, by their standing; one whose last run never came
+	// stays OVERDUE until one comes.
 	Alerts map[alert.Status]int
 	// Missed are the alerts whose run never came; it is recorded now.
 	Missed []string
@@ -87,7 +88,11 @@ func (s *Sentinel) attend(ctx context.Context, d Definition, state alert.State, 
 	patient := d.Alert
 	patient.Timeout = max(patient.Timeout, alert.Duration(o.MissedAfter))
 	tick, overdue := alert.Overdue(patient, state, schedule, d.ScheduledSince, now)
-	if !overdue {
+	switch {
+	case !overdue && state.Stopped():
+		report.Alerts[alert.StatusOverdue]++
+		return nil
+	case !overdue:
 		report.Alerts[alert.Standing(d.Alert, state, false)]++
 		return nil
 	}

@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -77,10 +78,14 @@ func (s *Syncer) due(ctx context.Context, status cloud.SyncStatus) (bool, error)
 		every = defaultEvery
 	}
 	version, err := s.Configs.Version(ctx)
-	if errors.Is(err, ErrNoConfig) {
-		return status.Version != "" && status.Problem == "", nil
-	}
-	if err != nil {
+	switch {
+	case errors.Is(err, ErrNoConfig) && status.Version == "":
+		return false, nil // there never was one
+	case errors.Is(err, ErrNoConfig) && status.Problem == "":
+		return true, nil // it was deleted
+	case errors.Is(err, ErrNoConfig):
+		version = status.Version
+	case err != nil:
 		return false, err
 	}
 	return version != status.Version || status.Target != s.Schedules.Target || s.Sentinel.Now().Sub(status.Full) >= every, nil
@@ -131,7 +136,7 @@ func (s *Syncer) sync(ctx context.Context, status cloud.SyncStatus) (cloud.SyncS
 		if versionErr != nil {
 			version = status.Version
 		}
-		return s.invalid(status, version, err), nil
+		return s.invalid(ctx, status, version, err), nil
 	}
 	if err != nil {
 		return status, err
@@ -142,10 +147,10 @@ func (s *Syncer) sync(ctx context.Context, status cloud.SyncStatus) (cloud.SyncS
 	}
 	file, err := s.Parse(stored.Data, func(user, name string) bool { return parameters[user+"/"+name] })
 	if err != nil {
-		return s.invalid(status, stored.Version, err), nil
+		return s.invalid(ctx, status, stored.Version, err), nil
 	}
 	if err := errors.Join(cloud.Storable(Connected(file)), s.removal(ctx, file, stored)); err != nil {
-		return s.invalid(status, stored.Version, err), nil
+		return s.invalid(ctx, status, stored.Version, err), nil
 	}
 	s.Store.Retain(file.Retention.Std())
 	report, err := s.Sentinel.Sync(ctx, s.Scope, Connected(file))
@@ -184,11 +189,30 @@ func Connected(file *config.File) []alert.Alert {
 	return out
 }
 
-// invalid is the status after a configuration that cannot be used: everything stays.
-func (s *Syncer) invalid(status cloud.SyncStatus, version string, cause error) cloud.SyncStatus {
+// invalid is the status after a configuration that cannot be used: everything stays. What
+// stands is still held against the schedules, whose target a deployment may have changed.
+func (s *Syncer) invalid(ctx context.Context, status cloud.SyncStatus, version string, cause error) cloud.SyncStatus {
 	s.Log.Error("the configuration is invalid; the last good one stays in force", "version", version, "error", cause)
 	status.Version, status.Problem, status.At = version, cloud.Clip(cause.Error(), 8<<10), s.Sentinel.Now()
+	if err := s.reschedule(ctx); err != nil {
+		s.Log.Error("hold the schedules against what stands; the next tick does it again", "error", err)
+		return status
+	}
+	status.Target, status.Full = s.Schedules.Target, s.Sentinel.Now()
 	return status
+}
+
+func (s *Syncer) reschedule(ctx context.Context) error {
+	stored, err := s.Store.Definitions(ctx, s.Scope)
+	if err != nil {
+		return err
+	}
+	definitions := slices.Collect(maps.Values(stored))
+	if err := s.Schedules.Schedule(ctx, s.Scope, definitions); err != nil {
+		return err
+	}
+	_, err = s.Schedules.Reconcile(ctx, definitions)
+	return err
 }
 
 // removal refuses a configuration that would remove much, unless who uploaded it said yes.

@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/logging"
 
 	"github.com/sqlsentinel/sqlsentinel/shared/cloud"
 	"github.com/sqlsentinel/sqlsentinel/shared/cloud/control"
@@ -48,7 +49,7 @@ func OutputName(kind, channel string) string {
 // PersonConfig is the configuration that the SDK's own search gives: environment, profile,
 // single sign-on. It takes a moment, so that only who needs AWS asks for it.
 func PersonConfig() (aws.Config, error) {
-	loaded, err := awsconfig.LoadDefaultConfig(context.Background())
+	loaded, err := awsconfig.LoadDefaultConfig(context.Background(), awsconfig.WithLogger(logging.Nop{}))
 	if err != nil {
 		return aws.Config{}, cloud.Readable("read the configuration of AWS", err)
 	}
