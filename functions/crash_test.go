@@ -87,19 +87,15 @@ func (w *world) tickUntilDone(p *proxy, at time.Time, n int, before bool) bool {
 // deliverAll plays SQS, and the tick that sweeps, until nothing is open.
 func (w *world) deliverAll(t *testing.T) {
 	t.Helper()
-	for end := time.Now().Add(60 * time.Second); ; {
+	require.Eventually(t, func() bool {
 		for _, channel := range []string{"webhook", "email"} {
 			for w.deliver(channel) > 0 {
 			}
 		}
 		open, err := w.store.Deliveries(t.Context(), sentinel.DeliveryFilter{Scope: w.stack, Statuses: []alert.DeliveryStatus{alert.Pending, alert.Sending}})
 		require.NoError(t, err)
-		if len(open) == 0 {
-			return
-		}
-		require.True(t, time.Now().Before(end), "%d deliveries are still open: %+v", len(open), open[0])
-		time.Sleep(200 * time.Millisecond)
-	}
+		return len(open) == 0
+	}, 60*time.Second, 100*time.Millisecond, "deliveries are still open")
 }
 
 func TestASenderKilledAtEachCallLosesNothingAndDoublesOnlyWhereItMust(t *testing.T) {
@@ -120,10 +116,10 @@ func TestASenderKilledAtEachCallLosesNothingAndDoublesOnlyWhereItMust(t *testing
 			}
 			p.kill(0, false, nil)
 			event.Records[0].Attributes["ApproximateReceiveCount"] = "2"
-			for end := time.Now().Add(20 * time.Second); w.read(d.ID).Status != alert.Sent; time.Sleep(300 * time.Millisecond) {
-				require.True(t, time.Now().Before(end), "killed before=%v %s: %+v", before, call, w.read(d.ID))
+			require.Eventually(t, func() bool {
 				w.again("webhook", event)
-			}
+				return w.read(d.ID).Status == alert.Sent
+			}, 20*time.Second, 200*time.Millisecond, "killed before=%v %s", before, call)
 			posts := w.web.take()
 			require.NotEmpty(t, posts)
 			if len(posts) > 1 {

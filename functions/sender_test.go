@@ -167,9 +167,10 @@ func TestASenderDoesNotSendToItsOwnQueue(t *testing.T) {
 	require.Len(t, due, 1)
 	w.env["SENTINEL_SWEEP_AFTER"] = "1"
 	require.Empty(t, w.upload(plain("a")).Problem)
-	time.Sleep(1100 * time.Millisecond)
-	w.invoke("sync", eventFile(t, "sync-tick.json"))
-	require.Equal(t, 1, w.deliver("webhook"))
+	require.Eventually(t, func() bool {
+		w.invoke("sync", eventFile(t, "sync-tick.json"))
+		return w.deliver("webhook") == 1
+	}, 20*time.Second, 100*time.Millisecond, "the sweeper enqueues it once it is past its time")
 }
 
 func TestASenderThatIsOutOfTimeGivesTheRestBack(t *testing.T) {
@@ -195,8 +196,7 @@ func TestASenderThatDiesIsFollowedByAnother(t *testing.T) {
 	event := batch([]alert.Delivery{d})
 	event.Records[0].Attributes["ApproximateReceiveCount"] = "2"
 	require.Equal(t, []string{"m0"}, w.again("webhook", event), "the lease of the dead sender holds")
-	time.Sleep(2 * time.Second)
-	require.Empty(t, w.again("webhook", event))
+	require.Eventually(t, func() bool { return len(w.again("webhook", event)) == 0 }, 20*time.Second, 100*time.Millisecond, "then it ends")
 	got := w.read(d.ID)
 	require.Equal(t, alert.Sent, got.Status)
 	require.Equal(t, 1, got.Crashes)
@@ -211,10 +211,11 @@ func TestARotatedSecretIsReadAgain(t *testing.T) {
 	require.Equal(t, "/hook", w.web.take()[0].path)
 	w.web.refuse("/hook", http.StatusUnauthorized)
 	w.secret("webhook", "HOOK_URL", w.web.url+"/new")
-	time.Sleep(1100 * time.Millisecond)
-	d := w.pending(1, nil)
-	w.again("webhook", batch(d))
-	require.Equal(t, alert.Sent, w.read(d[0].ID).Status)
+	require.Eventually(t, func() bool { // parameters that were just read are not read again
+		d := w.pending(1, nil)
+		w.again("webhook", batch(d))
+		return w.read(d[0].ID).Status == alert.Sent
+	}, 20*time.Second, 100*time.Millisecond)
 }
 
 func TestLoopbackIsRefusedUnlessAllowed(t *testing.T) {

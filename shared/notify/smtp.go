@@ -99,7 +99,7 @@ func (d *dialogue) login(srv server) error {
 
 // deliver sends a letter. A recipient who is refused for good does not keep the message
 // from the others: they get it, and the attempt is then a permanent failure that names who
-// did not, for a second message to all would be worse. If one is refused for now, nobody
+// did not, for a second message to all would be worse. If a refusal may pass, nobody
 // gets it while retry holds; after that, who can, gets it.
 func (d *dialogue) deliver(l *letter, retry bool) error {
 	d.client.SkipSMTPUTF8(!l.needUTF8)
@@ -157,8 +157,8 @@ func (d *dialogue) close() {
 	_ = d.conn.Close() // nothing is to be learnt from it any more
 }
 
-// refused tells a refusal for good from one for now: a 5xx is for good, unless its enhanced
-// code says otherwise; everything else may pass.
+// refused tells a permanent refusal from a transient one: a 5xx is permanent, unless its
+// enhanced code says otherwise; everything else may pass.
 func (d *dialogue) refused(what string, err error) error {
 	var said *textproto.Error
 	if !errors.As(err, &said) {

@@ -28,11 +28,11 @@ func TestARefusalIsForGoodOrForNow(t *testing.T) {
 		{"login not now", mailserver.Rule{At: mailserver.AtAuth, Do: mailserver.Answer(454, "try later")}, "SMTP login: 454", false},
 		{"login", mailserver.Rule{At: mailserver.AtAuth, Do: mailserver.Answer(535, "x")}, "SMTP login: 535", true},
 		{"sender", mailserver.Rule{At: mailserver.AtMail, Do: mailserver.Answer(550, "unknown sender")}, "SMTP sender: 550", true},
-		{"sender for now", mailserver.Rule{At: mailserver.AtMail, Do: mailserver.Answer(451, "greylisted")}, "SMTP sender: 451", false},
+		{"sender, transient", mailserver.Rule{At: mailserver.AtMail, Do: mailserver.Answer(451, "greylisted")}, "SMTP sender: 451", false},
 		{"recipient", mailserver.Rule{At: mailserver.AtRecipient, Do: mailserver.Answer(550, "no such user")}, "SMTP recipient <team@example.com>: 550", true},
-		{"recipient for now", mailserver.Rule{At: mailserver.AtRecipient, Do: mailserver.Answer(450, "greylisted")}, "SMTP recipient <team@example.com>: 450", false},
+		{"recipient, transient", mailserver.Rule{At: mailserver.AtRecipient, Do: mailserver.Answer(450, "greylisted")}, "SMTP recipient <team@example.com>: 450", false},
 		{"message", mailserver.Rule{At: mailserver.AtData, Do: mailserver.Answer(554, "spam")}, "SMTP message: 554", true},
-		{"message for now", mailserver.Rule{At: mailserver.AtData, Do: mailserver.Answer(452, "disk full")}, "SMTP message: 452", false},
+		{"message, transient", mailserver.Rule{At: mailserver.AtData, Do: mailserver.Answer(452, "disk full")}, "SMTP message: 452", false},
 		{"dropped at connect", mailserver.Rule{At: mailserver.AtConnect, Do: mailserver.Drop()}, "SMTP greeting", false},
 		{"dropped at the recipient", mailserver.Rule{At: mailserver.AtRecipient, Do: mailserver.Drop()}, "SMTP recipient", false},
 		{"dropped after the message", mailserver.Rule{At: mailserver.AtData, Do: mailserver.KeepAndDrop()}, "SMTP message", false},
@@ -105,7 +105,7 @@ func TestARefusedRecipientDoesNotKeepTheMessageFromTheOthers(t *testing.T) {
 		require.Equal(t, "sent to 2 of 3 recipients, and not again; SMTP recipient <b@example.com>: 550 5.0.0 mailbox b", err.Message)
 		require.Equal(t, []string{"a@example.com", "c@example.com"}, server.Messages()[0].To)
 	})
-	t.Run("for now: nobody gets it while fast attempts are left", func(t *testing.T) {
+	t.Run("transient: nobody gets it while fast attempts are left", func(t *testing.T) {
 		server := mailServer(t, mailserver.Options{})
 		refuse(server, 450)
 		d := delivery(t, "email", three, message(alert.EventAlert))
@@ -120,7 +120,7 @@ func TestARefusedRecipientDoesNotKeepTheMessageFromTheOthers(t *testing.T) {
 		require.Contains(t, err.Message, "sent to 2 of 3 recipients")
 		require.Len(t, server.Messages(), 1)
 	})
-	t.Run("all of them, some for now: it is tried again", func(t *testing.T) {
+	t.Run("all of them, some transient: it is tried again", func(t *testing.T) {
 		server := mailServer(t, mailserver.Options{})
 		server.Script(mailserver.Rule{At: mailserver.AtRecipient, Recipient: "b@example.com", Do: mailserver.Answer(450, "later")}, mailserver.Rule{At: mailserver.AtRecipient, Do: mailserver.Answer(550, "never")})
 		d := delivery(t, "email", three, message(alert.EventAlert))
