@@ -132,7 +132,7 @@ func (a *app) loadForStack(ctx context.Context, path string, stack *stacks.Stack
 	options.Exists = func(user, name string) bool { return parameters[user+"/"+name] }
 	file, err := config.Load(path, options)
 	if err == nil {
-		if unfit := control.Unfit(file, control.DefaultLimits); len(unfit) > 0 {
+		if unfit := control.Unfit(file, stack.Limits); len(unfit) > 0 {
 			err = unfit
 		}
 	}

@@ -47,7 +47,7 @@ func wire() (*control.Syncer, error) {
 	return &control.Syncer{
 		Sentinel: steps, Store: store, Configs: control.NewConfigs(c, env.Bucket), Schedules: schedules, Scope: env.Stack,
 		Parse: func(data []byte, exists func(user, name string) bool) (*config.File, error) {
-			return control.Parse(data, env.Stack, channels, exists)
+			return control.Parse(data, env.Stack, control.LimitsOf(env.QueryLimit, env.SenderLimit), channels, exists)
 		},
 		Parameters: func(ctx context.Context) (map[string]bool, error) { return cloud.Parameters(ctx, c, env.Stack) },
 		Beat:       beat(c, env.Stack), Log: log, Metrics: &cloud.Metrics{Out: os.Stdout, Stack: env.Stack},

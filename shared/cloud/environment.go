@@ -26,6 +26,7 @@ type Environment struct {
 	Role        string            // SENTINEL_SCHEDULE_ROLE_ARN
 	TickLetters string            // SENTINEL_TICK_DEAD_LETTERS_ARN
 	QueryLimit  time.Duration     // SENTINEL_QUERY_TIMEOUT, in seconds: the query function's
+	SenderLimit time.Duration     // SENTINEL_SENDER_TIMEOUT, in seconds: the senders'
 	LeaseMargin time.Duration     // SENTINEL_LEASE_MARGIN, in seconds; zero means the default
 	SweepAfter  time.Duration     // SENTINEL_SWEEP_AFTER, in seconds; zero means the default
 	LogLevel    string            // LOG_LEVEL
@@ -55,7 +56,7 @@ func ReadEnvironment(required ...string) (Environment, error) {
 		Stack: os.Getenv("SENTINEL_STACK"), Table: os.Getenv("SENTINEL_TABLE"), Bucket: os.Getenv("SENTINEL_BUCKET"),
 		Group: os.Getenv("SENTINEL_SCHEDULE_GROUP"), Target: os.Getenv("SENTINEL_QUERY_ARN"), Role: os.Getenv("SENTINEL_SCHEDULE_ROLE_ARN"),
 		TickLetters: os.Getenv("SENTINEL_TICK_DEAD_LETTERS_ARN"), LogLevel: os.Getenv("LOG_LEVEL"),
-		QueryLimit: number("SENTINEL_QUERY_TIMEOUT"), LeaseMargin: number("SENTINEL_LEASE_MARGIN"), SweepAfter: number("SENTINEL_SWEEP_AFTER"),
+		QueryLimit: number("SENTINEL_QUERY_TIMEOUT"), SenderLimit: number("SENTINEL_SENDER_TIMEOUT"), LeaseMargin: number("SENTINEL_LEASE_MARGIN"), SweepAfter: number("SENTINEL_SWEEP_AFTER"),
 		Queues: map[string]string{}, DeadLetters: map[string]string{},
 	}
 	for _, channel := range Channels {

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/sqlsentinel/sqlsentinel/shared/alert"
 	"github.com/sqlsentinel/sqlsentinel/shared/config"
@@ -13,22 +14,37 @@ import (
 
 // Limits are what the functions of a stack can do.
 type Limits struct {
-	// Query and Sender are the longest timeouts of a query and of a target, in seconds
+	// QuerySeconds and SenderSeconds are the longest timeouts of a query and of a target, in seconds
 	// below those of their functions.
 	QuerySeconds, SenderSeconds int
 }
 
 // DefaultLimits are those of a stack that sets nothing: the functions have 120 and 60 s.
-var DefaultLimits = Limits{QuerySeconds: 110, SenderSeconds: 50}
+var DefaultLimits = LimitsOf(0, 0)
+
+// limitMargin is what a function needs beside the query, or the sending.
+const limitMargin = 10 * time.Second
+
+// LimitsOf are the limits of functions that have these timeouts. Zero means the default.
+func LimitsOf(query, sender time.Duration) Limits {
+	out := Limits{QuerySeconds: 110, SenderSeconds: 50}
+	if query > 0 {
+		out.QuerySeconds = int((query - limitMargin).Seconds())
+	}
+	if sender > 0 {
+		out.SenderSeconds = int((sender - limitMargin).Seconds())
+	}
+	return out
+}
 
 // Parse reads a configuration for AWS: its scope is the stack, relative paths have no
 // folder, and a secret need only exist. The error is config.Problems if the content is wrong.
-func Parse(data []byte, stack string, channels []config.Channel, exists func(user, name string) bool) (*config.File, error) {
+func Parse(data []byte, stack string, limits Limits, channels []config.Channel, exists func(user, name string) bool) (*config.File, error) {
 	file, err := config.Parse(ConfigKey, data, config.Options{Channels: channels, Env: nil, NoEnvFile: true, Exists: exists, Scope: stack})
 	if err != nil {
 		return nil, err
 	}
-	if problems := Unfit(file, DefaultLimits); len(problems) > 0 {
+	if problems := Unfit(file, limits); len(problems) > 0 {
 		return nil, problems
 	}
 	return file, nil

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -26,9 +27,11 @@ import (
 // runs in it knows itself by its environment.
 type Stack struct {
 	cloud.Environment
-	// QueryFunction and SyncFunction are the names of functions.
+	// QueryFunction and SyncFunction are the ARNs of functions.
 	QueryFunction, SyncFunction string
-	config                      aws.Config
+	// Limits are the longest timeouts of queries and targets that its functions leave.
+	Limits control.Limits
+	config aws.Config
 }
 
 // Outputs are the names of the stack's outputs. What is in the braces is a channel.
@@ -37,6 +40,8 @@ const (
 	OutputBucket        = "Bucket"
 	OutputQueryFunction = "QueryFunction"
 	OutputSyncFunction  = "SyncFunction"
+	OutputQuerySeconds  = "QueryTimeout"
+	OutputSenderSeconds = "SenderTimeout"
 	OutputQueue         = "Queue"       // + Email, Slack, Webhook
 	OutputDeadLetters   = "DeadLetters" // + Email, Slack, Webhook
 )
@@ -80,7 +85,14 @@ func Open(ctx context.Context, name string) (*Stack, error) {
 	for _, o := range answer.Stacks[0].Outputs {
 		outputs[aws.ToString(o.OutputKey)] = aws.ToString(o.OutputValue)
 	}
-	s := &Stack{config: c, QueryFunction: outputs[OutputQueryFunction], SyncFunction: outputs[OutputSyncFunction]}
+	seconds := func(name string) time.Duration {
+		n, _ := strconv.Atoi(outputs[name]) // what is missing is the default
+		return time.Duration(n) * time.Second
+	}
+	s := &Stack{
+		config: c, QueryFunction: outputs[OutputQueryFunction], SyncFunction: outputs[OutputSyncFunction],
+		Limits: control.LimitsOf(seconds(OutputQuerySeconds), seconds(OutputSenderSeconds)),
+	}
 	s.Stack, s.Table, s.Bucket = name, outputs[OutputTable], outputs[OutputBucket]
 	s.Queues, s.DeadLetters = map[string]string{}, map[string]string{}
 	for _, channel := range cloud.Channels {
