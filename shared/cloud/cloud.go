@@ -10,7 +10,6 @@ package cloud
 
 import (
 	"context"
-	"net/http"
 	"os"
 	"strings"
 	"time"
@@ -18,7 +17,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 )
 
@@ -35,10 +33,7 @@ func FunctionConfig() aws.Config {
 // Configured gives a configuration what every client of the product has: one HTTP client,
 // patience with throttling, and endpoints by AWS_ENDPOINT_URL and AWS_ENDPOINT_URL_SERVICE.
 func Configured(c aws.Config) aws.Config {
-	c.HTTPClient = awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
-		t.MaxIdleConnsPerHost = 64
-		t.TLSHandshakeTimeout = 5 * time.Second
-	}).WithTimeout(20 * time.Second)
+	c.HTTPClient = newHTTPClient()
 	c.Retryer = func() aws.Retryer { return patient() }
 	c.RetryMode = aws.RetryModeStandard
 	if c.BaseEndpoint == nil {

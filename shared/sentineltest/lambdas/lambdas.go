@@ -104,7 +104,7 @@ func (f *Function) Invoke(payload any, limit time.Duration) Answer {
 	select {
 	case f.events <- e:
 	case <-ended:
-		return Answer{Err: fmt.Errorf("%w: %s", ErrKilled, f.log.String())}
+		return Answer{Err: fmt.Errorf("%w: %s: %s", ErrKilled, f.state(), f.log.String())}
 	case <-timer.C:
 		f.Kill()
 		return Answer{Err: fmt.Errorf("%w: it did not ask for the event", ErrKilled)}
@@ -117,12 +117,19 @@ func (f *Function) Invoke(payload any, limit time.Duration) Answer {
 		case a := <-answer:
 			return a
 		default:
-			return Answer{Err: ErrKilled}
+			return Answer{Err: fmt.Errorf("%w: %s: %s", ErrKilled, f.state(), f.log.String())}
 		}
 	case <-timer.C:
 		f.Kill()
 		return Answer{Err: fmt.Errorf("%w: its time was over", ErrKilled)}
 	}
+}
+
+// state says how the process ended.
+func (f *Function) state() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.process.ProcessState.String()
 }
 
 func (f *Function) start() (chan struct{}, error) {
