@@ -6,12 +6,14 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatchactions"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssnssubscriptions"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/sqlsentinel/sqlsentinel/shared/cloud"
+	"github.com/sqlsentinel/sqlsentinel/shared/cloud/stacks"
 )
 
 // An alarm is one sentence about the stack and when it is true. docs/operations.md says
@@ -124,11 +126,17 @@ func (s *stack) alarmTopic() awssns.ITopic {
 		topic := awssns.NewTopic(s.root, jsii.String("AlarmTopic"), &awssns.TopicProps{
 			DisplayName: jsii.String("SQL Sentinel " + s.choices.Stack), EnforceSSL: jsii.Bool(true), MasterKey: s.key,
 		})
+		// A topic with a policy of its own has lost the one that lets its account publish.
+		topic.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+			Principals: &[]awsiam.IPrincipal{awsiam.NewServicePrincipal(jsii.String("cloudwatch.amazonaws.com"), nil)},
+			Actions:    jsii.Strings("sns:Publish"), Resources: &[]*string{topic.TopicArn()},
+			Conditions: &map[string]any{
+				"StringEquals": map[string]any{"aws:SourceAccount": s.root.Account()},
+				"ArnLike":      map[string]any{"aws:SourceArn": s.arn("cloudwatch", "alarm:*")},
+			},
+		}))
 		topic.AddSubscription(awssnssubscriptions.NewEmailSubscription(jsii.String(s.choices.AlarmEmail), nil))
-		awscdk.NewCfnOutput(s.root, jsii.String("AlarmSubscription"), &awscdk.CfnOutputProps{
-			Value:       jsii.String(s.choices.AlarmEmail),
-			Description: jsii.String("AWS asks this address to confirm; until then nobody hears an alarm"),
-		})
+		s.output(stacks.OutputAlarmTopic, topic.TopicArn(), "AWS asks its address to confirm; until then nobody hears an alarm")
 		return topic
 	}
 	awscdk.Annotations_Of(s.root).AddWarningV2(jsii.String("sqlsentinel:alarms"),

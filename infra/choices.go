@@ -82,11 +82,11 @@ var keys = map[string]setter{
 	"querySecurityGroupIds":  list(func(c *Choices) *[]string { return &c.QueryGroups }, `sg-[0-9a-f]+`),
 	"senderSecurityGroupIds": list(func(c *Choices) *[]string { return &c.SenderGroups }, `sg-[0-9a-f]+`),
 	"syncSecurityGroupIds":   list(func(c *Choices) *[]string { return &c.SyncGroups }, `sg-[0-9a-f]+`),
-	"vpcEndpoints":           flag(func(c *Choices) *bool { return &c.CreateEndpoints }, "create", "given"),
+	"vpcEndpoints":           either(func(c *Choices) *bool { return &c.CreateEndpoints }, "create", "given"),
 	"kmsKey":                 matching(func(c *Choices) *string { return &c.KMSKey }, createKey+`|arn:[\w-]+:kms:[\w-]+:\d{12}:key/[\w-]+`, "`create`, or the ARN of a key"),
 	"permissionsBoundary":    matching(func(c *Choices) *string { return &c.PermissionsBoundary }, `arn:[\w-]+:iam::(\d{12}|aws):policy/.+`, "the ARN of a managed policy"),
 	"sesIdentity":            matching(func(c *Choices) *string { return &c.SESIdentity }, `[^\s/*]+`, "a domain or an address that SES has verified"),
-	"removal":                flag(func(c *Choices) *bool { return &c.RemoveData }, "destroy", "retain"),
+	"removal":                either(func(c *Choices) *bool { return &c.RemoveData }, "destroy", "retain"),
 	"environment":            environment,
 }
 
@@ -200,7 +200,7 @@ func oneOf(field func(*Choices) *string, allowed ...string) setter {
 	}
 }
 
-func flag(field func(*Choices) *bool, on, off string) setter {
+func either(field func(*Choices) *bool, on, off string) setter {
 	return func(c *Choices, value any) error {
 		if value != on && value != off {
 			return fmt.Errorf("%v is not right; it is %s or %s", value, on, off)

@@ -11,8 +11,8 @@ func (s *stack) addEndpoints() {
 	if !s.choices.CreateEndpoints {
 		return
 	}
-	for name, service := range map[string]string{"DynamoDBEndpoint": "dynamodb", "S3Endpoint": "s3"} {
-		awsec2.NewCfnVPCEndpoint(s.root, jsii.String(name), &awsec2.CfnVPCEndpointProps{
+	for _, service := range []string{"dynamodb", "s3"} {
+		awsec2.NewCfnVPCEndpoint(s.root, jsii.String(title(service)+"Endpoint"), &awsec2.CfnVPCEndpointProps{
 			VpcId: jsii.String(s.choices.VPC), VpcEndpointType: jsii.String("Gateway"), ServiceName: s.service(service),
 			RouteTableIds: anys(s.choices.RouteTables),
 		})
@@ -22,12 +22,12 @@ func (s *stack) addEndpoints() {
 		GroupDescription: jsii.String("SQL Sentinel: its functions may ask the endpoints of AWS"), VpcId: jsii.String(s.choices.VPC),
 		SecurityGroupIngress: ingress(inside),
 	})
-	services := map[string]string{"SQSEndpoint": "sqs", "SSMEndpoint": "ssm"}
+	services := []string{"sqs", "ssm"}
 	if len(s.choices.SyncGroups) > 0 {
-		services["SchedulerEndpoint"] = "scheduler"
+		services = append(services, "scheduler")
 	}
-	for name, service := range services {
-		awsec2.NewCfnVPCEndpoint(s.root, jsii.String(name), &awsec2.CfnVPCEndpointProps{
+	for _, service := range services {
+		awsec2.NewCfnVPCEndpoint(s.root, jsii.String(title(service)+"Endpoint"), &awsec2.CfnVPCEndpointProps{
 			VpcId: jsii.String(s.choices.VPC), VpcEndpointType: jsii.String("Interface"), ServiceName: s.service(service), PrivateDnsEnabled: jsii.Bool(true),
 			SubnetIds: anys(s.choices.Subnets), SecurityGroupIds: &[]any{group.AttrGroupId()},
 		})

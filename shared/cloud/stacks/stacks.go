@@ -16,6 +16,7 @@ import (
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/logging"
 
@@ -30,8 +31,9 @@ type Stack struct {
 	// QueryFunction and SyncFunction are the ARNs of functions.
 	QueryFunction, SyncFunction string
 	// Limits are the longest timeouts of queries and targets that its functions leave.
-	Limits control.Limits
-	config aws.Config
+	Limits     control.Limits
+	config     aws.Config
+	alarmTopic string
 }
 
 // Outputs are the names of the stack's outputs. What is in the braces is a channel.
@@ -42,6 +44,7 @@ const (
 	OutputSyncFunction  = "SyncFunction"
 	OutputQuerySeconds  = "QueryTimeout"
 	OutputSenderSeconds = "SenderTimeout"
+	OutputAlarmTopic    = "AlarmTopic"  // only of a topic of the stack's own
 	OutputQueue         = "Queue"       // + Email, Slack, Webhook
 	OutputDeadLetters   = "DeadLetters" // + Email, Slack, Webhook
 )
@@ -91,7 +94,8 @@ func Open(ctx context.Context, name string) (*Stack, error) {
 	}
 	s := &Stack{
 		config: c, QueryFunction: outputs[OutputQueryFunction], SyncFunction: outputs[OutputSyncFunction],
-		Limits: control.LimitsOf(seconds(OutputQuerySeconds), seconds(OutputSenderSeconds)),
+		alarmTopic: outputs[OutputAlarmTopic],
+		Limits:     control.LimitsOf(seconds(OutputQuerySeconds), seconds(OutputSenderSeconds)),
 	}
 	s.Stack, s.Table, s.Bucket = name, outputs[OutputTable], outputs[OutputBucket]
 	s.Queues, s.DeadLetters = map[string]string{}, map[string]string{}
@@ -133,25 +137,79 @@ func (s *Stack) Invoke(ctx context.Context, tick cloud.Tick) (cloud.Answer, erro
 	if err != nil {
 		return out, err
 	}
-	client := lambda.NewFromConfig(s.config, func(o *lambda.Options) {
-		o.BaseEndpoint = cloud.Endpoint(s.config, "lambda")
-		o.HTTPClient = awshttp.NewBuildableClient().WithTimeout(16 * time.Minute) // it answers when the query has
-		o.RetryMaxAttempts = 1                                                    // a run is not asked for twice
-	})
-	answer, err := client.Invoke(ctx, &lambda.InvokeInput{FunctionName: &s.QueryFunction, Payload: payload})
+	answer, err := s.invoke(ctx, s.QueryFunction, payload, what)
 	if err != nil {
-		return out, cloud.Readable(what, err)
+		return out, err
 	}
-	if answer.FunctionError != nil {
-		return out, fmt.Errorf("%s: the function failed: %s; its log says more", what, cloud.Clip(string(answer.Payload), 500))
-	}
-	if err := json.Unmarshal(answer.Payload, &out); err != nil {
+	if err := json.Unmarshal(answer, &out); err != nil {
 		return out, fmt.Errorf("%s: read its answer: %w", what, err)
 	}
 	if out.Error != "" {
 		return out, fmt.Errorf("%s: %s", what, out.Error)
 	}
 	return out, nil
+}
+
+// Settle calls sync until the schedules call the query function that stands now: a
+// deployment may have made another. It returns whether there is a configuration at all.
+func (s *Stack) Settle(ctx context.Context) (configured bool, err error) {
+	store, err := s.Store()
+	if err != nil {
+		return false, err
+	}
+	for {
+		status, err := store.SyncStatus(ctx, s.Stack)
+		if err != nil {
+			return false, err
+		}
+		if status.Version == "" || status.Target == s.QueryFunction {
+			return status.Version != "", nil
+		}
+		if _, err := s.invoke(ctx, s.SyncFunction, []byte("{}"), "sync"); err != nil {
+			return true, err
+		}
+		select {
+		case <-ctx.Done():
+			return true, fmt.Errorf("the schedules of the stack %q still call another function: %w; the log of its sync function says why", s.Stack, ctx.Err())
+		case <-time.After(2 * time.Second):
+		}
+	}
+}
+
+// invoke calls a function and returns its answer.
+func (s *Stack) invoke(ctx context.Context, function string, payload []byte, what string) ([]byte, error) {
+	client := lambda.NewFromConfig(s.config, func(o *lambda.Options) {
+		o.BaseEndpoint = cloud.Endpoint(s.config, "lambda")
+		o.HTTPClient = awshttp.NewBuildableClient().WithTimeout(16 * time.Minute) // it answers when the function has
+		o.RetryMaxAttempts = 1                                                    // a run is not asked for twice
+	})
+	answer, err := client.Invoke(ctx, &lambda.InvokeInput{FunctionName: &function, Payload: payload})
+	if err != nil {
+		return nil, cloud.Readable(what, err)
+	}
+	if answer.FunctionError != nil {
+		return nil, fmt.Errorf("%s: the function failed: %s; its log says more", what, cloud.Clip(string(answer.Payload), 500))
+	}
+	return answer.Payload, nil
+}
+
+// Unconfirmed is the address that was asked to confirm that it wants to hear alarms, and
+// did not yet; empty if there is none.
+func (s *Stack) Unconfirmed(ctx context.Context) (string, error) {
+	if s.alarmTopic == "" {
+		return "", nil
+	}
+	client := sns.NewFromConfig(s.config, func(o *sns.Options) { o.BaseEndpoint = cloud.Endpoint(s.config, "sns") })
+	answer, err := client.ListSubscriptionsByTopic(ctx, &sns.ListSubscriptionsByTopicInput{TopicArn: &s.alarmTopic})
+	if err != nil {
+		return "", cloud.Readable("list who hears alarms", err)
+	}
+	for _, subscription := range answer.Subscriptions {
+		if !strings.HasPrefix(aws.ToString(subscription.SubscriptionArn), "arn:") { // AWS says PendingConfirmation
+			return aws.ToString(subscription.Endpoint), nil
+		}
+	}
+	return "", nil
 }
 
 // ReadObject reads an alert file from s3://BUCKET/KEY, as the person who asks may.

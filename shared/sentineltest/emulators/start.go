@@ -30,10 +30,20 @@ rest-stats { enabled = false }
 }
 
 func startMinistack(home, dir string, port int) (*servers.Process, error) {
+	return runMinistack(home, dir, port, false)
+}
+
+func runMinistack(home, dir string, port int, iam bool) (*servers.Process, error) {
 	_, here, _, _ := runtime.Caller(0)
-	return servers.Start(dir, nil, syscall.SIGKILL, "", "env",
-		"GATEWAY_PORT="+strconv.Itoa(port), "BIND_HOST=127.0.0.1", "MINISTACK_HOST=localhost", fmt.Sprintf("AWS_ENDPOINT_URL=http://localhost:%d", port),
-		"LAMBDA_EXECUTOR=local", "TMPDIR="+dir, "S3_DATA_DIR="+filepath.Join(dir, "s3"), "STATE_DIR="+filepath.Join(dir, "state"),
+	scheme, safety := "http", []string{}
+	if iam {
+		scheme, safety = "https", []string{"AUTH=true", "USE_SSL=1"}
+	}
+	args := append([]string{
+		"GATEWAY_PORT=" + strconv.Itoa(port), "BIND_HOST=127.0.0.1", "MINISTACK_HOST=localhost", fmt.Sprintf("AWS_ENDPOINT_URL=%s://localhost:%d", scheme, port),
+		"LAMBDA_EXECUTOR=local", "TMPDIR=" + dir, "S3_DATA_DIR=" + filepath.Join(dir, "s3"), "STATE_DIR=" + filepath.Join(dir, "state"),
 		"AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test",
-		filepath.Join(home, "bin", "python"), filepath.Join(filepath.Dir(here), "start_ministack.py"))
+	}, safety...)
+	args = append(args, filepath.Join(home, "bin", "python"), filepath.Join(filepath.Dir(here), "start_ministack.py"))
+	return servers.Start(dir, nil, syscall.SIGKILL, "", "env", args...)
 }
