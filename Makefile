@@ -21,6 +21,66 @@ run: ## play the demo: real alerts on a real database, messages on loopback
 build: ## build bin/sqlsentinel
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/sqlsentinel ./cmd/sqlsentinel
 
+# --- AWS: docs/aws.md
+
+# Which stack, where, and more choices: CONTEXT="-c alarmEmail=you@example.com".
+STACK ?= sentinel
+REGION ?=
+CONTEXT ?=
+CDK = $(if $(REGION),AWS_REGION=$(REGION) )node_modules/.bin/cdk
+CHOSEN = -c stack=$(STACK) $(CONTEXT)
+SETTLE = $(if $(REGION),AWS_REGION=$(REGION) )infra/.build/settle
+
+infra/node_modules/.bin/cdk: infra/package-lock.json
+	@command -v npm >/dev/null || { echo "there is no Node with npm here, which CDK needs: install Node 20 or newer, https://nodejs.org" >&2; exit 1; }
+	@cd infra && npm ci --no-audit --no-fund --loglevel=error && touch node_modules/.bin/cdk
+
+infra/.build/settle: $(wildcard infra/settle/*.go shared/cloud/*.go shared/cloud/*/*.go)
+	@$(GO) build -o $@ ./infra/settle
+
+.PHONY: bootstrap
+bootstrap: infra/node_modules/.bin/cdk ## prepare an account and a region for CDK, once: REGION=
+	@cd infra && $(CDK) bootstrap $(CHOSEN)
+
+.PHONY: synth
+synth: infra/node_modules/.bin/cdk ## build the functions and print the template: STACK= CONTEXT=
+	@cd infra && $(CDK) synth $(CHOSEN)
+
+.PHONY: diff
+diff: infra/node_modules/.bin/cdk infra/.build/settle ## show what deploy would change: STACK= REGION= CONTEXT=
+	@$(SETTLE) -check
+	@cd infra && $(CDK) diff $(CHOSEN)
+
+.PHONY: deploy
+deploy: infra/node_modules/.bin/cdk infra/.build/settle ## deploy a stack and wait until its schedules follow: STACK= REGION= CONTEXT=
+	@$(SETTLE) -check
+	@cd infra && $(CDK) deploy $(CHOSEN)
+	@$(SETTLE) -stack $(STACK)
+
+.PHONY: destroy
+destroy: infra/node_modules/.bin/cdk infra/.build/settle ## remove a stack; table and bucket stay: STACK= REGION= CONTEXT=
+	@$(SETTLE) -check
+	@cd infra && $(CDK) destroy $(CHOSEN)
+
+.tools/cfn-lint/bin/cfn-lint:
+	@python3 -m venv .tools/cfn-lint && .tools/cfn-lint/bin/pip install -q cfn-lint==1.58.0
+
+.PHONY: lint-template
+lint-template: .tools/cfn-lint/bin/cfn-lint ## check the snapshots of the template against the schemas of CloudFormation; needs Python
+	.tools/cfn-lint/bin/cfn-lint --ignore-checks W3005 -- infra/testdata/*.json
+
+.PHONY: test-deploy
+test-deploy: emulators infra/node_modules/.bin/cdk ## deploy the stack into an emulator of AWS and use it; takes minutes
+	SENTINEL_DEPLOY=1 $(GO) test -count=1 -timeout 20m ./infra/deployed
+
+.PHONY: aws-local
+aws-local: emulators infra/node_modules/.bin/cdk ## the whole stack on this machine, without an account, to play with
+	@$(GO) run ./infra/laptop up
+
+.PHONY: aws-local-down
+aws-local-down: ## end what aws-local started, and remove it
+	@$(GO) run ./infra/laptop down
+
 .PHONY: emulators
 emulators: ## fetch the AWS emulators of the tests; needs Java, Maven and Python
 	@shared/sentineltest/emulators/fetch.sh

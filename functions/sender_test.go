@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sqlsentinel/sqlsentinel/shared/alert"
+	"github.com/sqlsentinel/sqlsentinel/shared/cloud"
 	"github.com/sqlsentinel/sqlsentinel/shared/sentinel"
 )
 
@@ -216,6 +218,26 @@ func TestARotatedSecretIsReadAgain(t *testing.T) {
 		w.again("webhook", batch(d))
 		return w.read(d[0].ID).Status == alert.Sent
 	}, 20*time.Second, 100*time.Millisecond)
+}
+
+func TestWhatFailsWhileSecretsCannotBeReadIsTriedAgain(t *testing.T) {
+	w := newWorld(t)
+	require.Empty(t, w.upload(shopConfig).Problem)
+	forbidden := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+		rw.Header().Set("X-Amzn-Errortype", "AccessDeniedException")
+		rw.WriteHeader(http.StatusBadRequest)
+	}))
+	t.Cleanup(forbidden.Close)
+	w.env["AWS_ENDPOINT_URL_SSM"] = forbidden.URL
+	d := w.pending(1, func(d *alert.Delivery) { d.Target.Settings = []byte(`{"url": "${HOOK_URL}"}`) })[0]
+	w.again("webhook", batch([]alert.Delivery{d}))
+	got := w.read(d.ID)
+	require.Equal(t, alert.Pending, got.Status, "it is not dead")
+	require.Contains(t, got.LastError, "AccessDenied")
+	var answer cloud.Answer
+	require.NoError(t, json.Unmarshal(w.invoke("query", w.ticks(time.Now())["Revenue"]), &answer))
+	require.Equal(t, alert.StatusError, answer.Run.Status)
+	require.Contains(t, answer.Run.Error, "AccessDenied")
 }
 
 func TestLoopbackIsRefusedUnlessAllowed(t *testing.T) {

@@ -48,6 +48,9 @@ type Choices struct {
 	Environment          map[string]string
 }
 
+// hexID is the end of the ids of EC2: eight digits in old accounts.
+const hexID = `(?:[0-9a-f]{8}|[0-9a-f]{17})`
+
 // createKey is the value of kmsKey that asks for a key of the stack's own.
 const createKey = "create"
 
@@ -76,12 +79,12 @@ var keys = map[string]setter{
 	"queryTimeout":           between(func(c *Choices) *int { return &c.QueryTimeout }, 40, 900, "seconds"),
 	"senderTimeout":          between(func(c *Choices) *int { return &c.SenderTimeout }, 20, 900, "seconds"),
 	"queryConcurrency":       between(func(c *Choices) *int { return &c.QueryConcurrency }, 1, 10000, "queries at once"),
-	"vpcId":                  matching(func(c *Choices) *string { return &c.VPC }, `vpc-[0-9a-f]+`, "the id of a VPC, vpc-…"),
-	"subnetIds":              list(func(c *Choices) *[]string { return &c.Subnets }, `subnet-[0-9a-f]+`),
-	"routeTableIds":          list(func(c *Choices) *[]string { return &c.RouteTables }, `rtb-[0-9a-f]+`),
-	"querySecurityGroupIds":  list(func(c *Choices) *[]string { return &c.QueryGroups }, `sg-[0-9a-f]+`),
-	"senderSecurityGroupIds": list(func(c *Choices) *[]string { return &c.SenderGroups }, `sg-[0-9a-f]+`),
-	"syncSecurityGroupIds":   list(func(c *Choices) *[]string { return &c.SyncGroups }, `sg-[0-9a-f]+`),
+	"vpcId":                  matching(func(c *Choices) *string { return &c.VPC }, `vpc-`+hexID, "the id of a VPC, vpc-…"),
+	"subnetIds":              list(func(c *Choices) *[]string { return &c.Subnets }, `subnet-`+hexID),
+	"routeTableIds":          list(func(c *Choices) *[]string { return &c.RouteTables }, `rtb-`+hexID),
+	"querySecurityGroupIds":  list(func(c *Choices) *[]string { return &c.QueryGroups }, `sg-`+hexID),
+	"senderSecurityGroupIds": list(func(c *Choices) *[]string { return &c.SenderGroups }, `sg-`+hexID),
+	"syncSecurityGroupIds":   list(func(c *Choices) *[]string { return &c.SyncGroups }, `sg-`+hexID),
 	"vpcEndpoints":           either(func(c *Choices) *bool { return &c.CreateEndpoints }, "create", "given"),
 	"kmsKey":                 matching(func(c *Choices) *string { return &c.KMSKey }, createKey+`|arn:[\w-]+:kms:[\w-]+:\d{12}:key/[\w-]+`, "`create`, or the ARN of a key"),
 	"permissionsBoundary":    matching(func(c *Choices) *string { return &c.PermissionsBoundary }, `arn:[\w-]+:iam::(\d{12}|aws):policy/.+`, "the ARN of a managed policy"),
@@ -252,7 +255,7 @@ func list(field func(*Choices) *[]string, pattern string) setter {
 		}
 		for i, one := range out {
 			if out[i] = strings.TrimSpace(one); !whole.MatchString(out[i]) {
-				return fmt.Errorf("%q is not right; it is a list, with commas, of ids like %s", one, strings.SplitN(pattern, "[", 2)[0]+"…")
+				return fmt.Errorf("%q is not right; it is a list, with commas, of ids like %s", one, strings.SplitN(pattern, "(", 2)[0]+"…")
 			}
 		}
 		if len(out) == 0 {

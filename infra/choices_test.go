@@ -10,7 +10,7 @@ import (
 )
 
 func TestAChoiceThatIsWrongStopsTheSynthesisWithAdvice(t *testing.T) {
-	vpc := map[string]any{"vpcId": "vpc-1a", "subnetIds": "subnet-1a", "querySecurityGroupIds": "sg-1a"}
+	vpc := map[string]any{"vpcId": "vpc-0000001a", "subnetIds": "subnet-0000001a", "querySecurityGroupIds": "sg-0000001a"}
 	for _, test := range []struct {
 		context map[string]any
 		says    []string
@@ -32,11 +32,11 @@ func TestAChoiceThatIsWrongStopsTheSynthesisWithAdvice(t *testing.T) {
 		{map[string]any{"queryTimeout": 901}, []string{"40 to 900 seconds"}},
 		{map[string]any{"senderTimeout": "10"}, []string{"20 to 900 seconds"}},
 		{map[string]any{"queryConcurrency": 0}, []string{"1 to 10000"}},
-		{map[string]any{"vpcId": "vpc-1a"}, []string{"vpcId: the functions need subnets in it; add -c subnetIds="}},
-		{map[string]any{"vpcId": "vpc-1a", "subnetIds": "subnet-1a"}, []string{"vpcId: no function is in it"}},
+		{map[string]any{"vpcId": "vpc-0000001a"}, []string{"vpcId: the functions need subnets in it; add -c subnetIds="}},
+		{map[string]any{"vpcId": "vpc-0000001a", "subnetIds": "subnet-0000001a"}, []string{"vpcId: no function is in it"}},
 		{map[string]any{"vpcId": "main"}, []string{"the id of a VPC"}},
-		{map[string]any{"subnetIds": "subnet-1a"}, []string{"belong to a VPC; add -c vpcId="}},
-		{map[string]any{"vpcId": "vpc-1a", "subnetIds": "subnet-1a,,"}, []string{`subnetIds: "" is not right`}},
+		{map[string]any{"subnetIds": "subnet-0000001a"}, []string{"belong to a VPC; add -c vpcId="}},
+		{map[string]any{"vpcId": "vpc-0000001a", "subnetIds": "subnet-0000001a,,"}, []string{`subnetIds: "" is not right`}},
 		{with(vpc, "vpcEndpoints", "create"), []string{"add -c routeTableIds="}},
 		{with(vpc, "vpcEndpoints", "yes"), []string{"create or given"}},
 		{map[string]any{"kmsKey": "alias/mine"}, []string{"`create`, or the ARN of a key"}},
@@ -58,9 +58,9 @@ func TestAChoiceThatIsWrongStopsTheSynthesisWithAdvice(t *testing.T) {
 }
 
 func TestChoicesOfTheCommandLineAndOfAFileAreTheSame(t *testing.T) {
-	typed, err := ReadChoices(map[string]any{"queryTimeout": "300", "vpcId": "vpc-1a", "subnetIds": "subnet-1a, subnet-2b", "querySecurityGroupIds": "sg-1a", "environment": `{"A": "b"}`, "aws:cdk:version": 1, "@aws-cdk/core:x": true})
+	typed, err := ReadChoices(map[string]any{"queryTimeout": "300", "vpcId": "vpc-0000001a", "subnetIds": "subnet-0000001a, subnet-0000002b", "querySecurityGroupIds": "sg-0000001a", "environment": `{"A": "b"}`, "aws:cdk:version": 1, "@aws-cdk/core:x": true})
 	require.NoError(t, err)
-	written, err := ReadChoices(map[string]any{"queryTimeout": 300.0, "vpcId": "vpc-1a", "subnetIds": []any{"subnet-1a", "subnet-2b"}, "querySecurityGroupIds": []any{"sg-1a"}, "environment": map[string]any{"A": "b"}})
+	written, err := ReadChoices(map[string]any{"queryTimeout": 300.0, "vpcId": "vpc-0000001a", "subnetIds": []any{"subnet-0000001a", "subnet-0000002b"}, "querySecurityGroupIds": []any{"sg-0000001a"}, "environment": map[string]any{"A": "b"}})
 	require.NoError(t, err)
 	require.Equal(t, written, typed)
 }

@@ -12,8 +12,8 @@ import (
 // everything chooses all that adds or changes resources.
 var everything = map[string]any{
 	"stack": "shop", "architecture": "x86_64", "alarmEmail": "oncall@example.com", "logRetentionDays": "60", "queryMemory": "512", "senderMemory": "300", "syncMemory": "400",
-	"queryTimeout": "300", "senderTimeout": "90", "queryConcurrency": "5", "vpcId": "vpc-1a", "subnetIds": "subnet-1a,subnet-2b", "routeTableIds": "rtb-1a",
-	"querySecurityGroupIds": "sg-1a", "senderSecurityGroupIds": "sg-2b", "syncSecurityGroupIds": "sg-3c", "vpcEndpoints": "create", "kmsKey": "create",
+	"queryTimeout": "300", "senderTimeout": "90", "queryConcurrency": "5", "vpcId": "vpc-0000001a", "subnetIds": "subnet-0000001a,subnet-0000002b", "routeTableIds": "rtb-0000001a",
+	"querySecurityGroupIds": "sg-0000001a", "senderSecurityGroupIds": "sg-0000002b", "syncSecurityGroupIds": "sg-0000003c", "vpcEndpoints": "create", "kmsKey": "create",
 	"permissionsBoundary": "arn:aws:iam::123456789012:policy/boundary", "sesIdentity": "example.com", "environment": `{"EGRESS_ALLOW": "10.0.0.0/8"}`,
 }
 
@@ -133,11 +133,11 @@ func TestTheFunctionsAreWhatWasChosen(t *testing.T) {
 	require.Equal(t, 120.0, plain["QueryFunction"].properties["Timeout"])
 	require.Equal(t, 300.0, plain["SyncFunction"].properties["Timeout"])
 	chosen := templateOf(t, everything).of("AWS::Lambda::Function")
-	subnets := []any{"subnet-1a", "subnet-2b"}
+	subnets := []any{"subnet-0000001a", "subnet-0000002b"}
 	for name, want := range map[string]map[string]any{
-		"QueryFunction": {"MemorySize": 512.0, "Timeout": 300.0, "ReservedConcurrentExecutions": 5.0, "VpcConfig": map[string]any{"SubnetIds": subnets, "SecurityGroupIds": []any{"sg-1a"}}},
-		"EmailFunction": {"MemorySize": 300.0, "Timeout": 90.0, "VpcConfig": map[string]any{"SubnetIds": subnets, "SecurityGroupIds": []any{"sg-2b"}}},
-		"SyncFunction":  {"MemorySize": 400.0, "Timeout": 300.0, "VpcConfig": map[string]any{"SubnetIds": subnets, "SecurityGroupIds": []any{"sg-3c"}}},
+		"QueryFunction": {"MemorySize": 512.0, "Timeout": 300.0, "ReservedConcurrentExecutions": 5.0, "VpcConfig": map[string]any{"SubnetIds": subnets, "SecurityGroupIds": []any{"sg-0000001a"}}},
+		"EmailFunction": {"MemorySize": 300.0, "Timeout": 90.0, "VpcConfig": map[string]any{"SubnetIds": subnets, "SecurityGroupIds": []any{"sg-0000002b"}}},
+		"SyncFunction":  {"MemorySize": 400.0, "Timeout": 300.0, "VpcConfig": map[string]any{"SubnetIds": subnets, "SecurityGroupIds": []any{"sg-0000003c"}}},
 	} {
 		for key, value := range want {
 			require.Equal(t, value, chosen[name].properties[key], name+" "+key)
@@ -233,13 +233,13 @@ func TestTheDoorsOfAVPC(t *testing.T) {
 	for name, kind := range map[string]string{"DynamodbEndpoint": "Gateway", "S3Endpoint": "Gateway", "SchedulerEndpoint": "Interface", "SqsEndpoint": "Interface", "SsmEndpoint": "Interface"} {
 		p := endpoints[name].properties
 		require.Equal(t, kind, p["VpcEndpointType"], name)
-		require.Equal(t, "vpc-1a", p["VpcId"])
+		require.Equal(t, "vpc-0000001a", p["VpcId"])
 		if kind == "Gateway" {
-			require.Equal(t, []any{"rtb-1a"}, p["RouteTableIds"])
+			require.Equal(t, []any{"rtb-0000001a"}, p["RouteTableIds"])
 			continue
 		}
 		require.Equal(t, true, p["PrivateDnsEnabled"])
-		require.Equal(t, []any{"subnet-1a", "subnet-2b"}, p["SubnetIds"])
+		require.Equal(t, []any{"subnet-0000001a", "subnet-0000002b"}, p["SubnetIds"])
 		require.Equal(t, []any{"EndpointsGroup"}, p["SecurityGroupIds"])
 	}
 	var from []any
@@ -250,7 +250,7 @@ func TestTheDoorsOfAVPC(t *testing.T) {
 		require.Nil(t, rule["CidrIp"])
 		from = append(from, rule["SourceSecurityGroupId"])
 	}
-	require.Equal(t, []any{"sg-1a", "sg-2b", "sg-3c"}, from)
+	require.Equal(t, []any{"sg-0000001a", "sg-0000002b", "sg-0000003c"}, from)
 	given := without(everything, "vpcEndpoints")
 	require.Empty(t, templateOf(t, given).of("AWS::EC2::VPCEndpoint"))
 }

@@ -8,3 +8,8 @@ import _ "embed"
 //
 //go:embed shop.sql
 var Shop string
+
+// ShopPostgres is Shop for an empty PostgreSQL database.
+//
+//go:embed shop-postgres.sql
+var ShopPostgres string

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -23,6 +24,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
 	"github.com/stretchr/testify/require"
 
 	"github.com/sqlsentinel/sqlsentinel/shared/sentineltest/databases"
@@ -92,7 +95,8 @@ func newSite(t testing.TB, iam bool) *site {
 	s.mail = must(mailserver.Start(mailserver.Options{}))
 	t.Cleanup(func() { _ = s.mail.Close() })
 	s.web = newReceiver(t)
-	s.cdk("bootstrap", "aws://000000000000/us-east-1")
+	t.Cleanup(s.explain)
+	s.cdk("bootstrap", "aws://000000000000/us-east-1", "--output", s.out)
 	return s
 }
 
@@ -200,7 +204,10 @@ func (s *site) file(text string) string {
 
 // deliveries are what `deliveries list` prints.
 type deliveries struct {
-	Deliveries []struct{ ID, Alert, Status, Error string }
+	Deliveries []struct {
+		ID, Alert, Status string
+		LastError         string `json:"last_error"`
+	}
 }
 
 // outputs are those of the stack.
@@ -263,6 +270,32 @@ func (r *receiver) at(path string) []request {
 		}
 	}
 	return out
+}
+
+// explain prints, when the test has failed, what sync says of the stack.
+func (s *site) explain() {
+	if s.Failed() {
+		s.Log(s.sync(context.Background()))
+	}
+}
+
+// sync calls the sync function and returns what it answers, and the end of its log.
+func (s *site) sync(ctx context.Context) string {
+	list, err := cloudformation.NewFromConfig(s.config).DescribeStackResources(ctx, &cloudformation.DescribeStackResourcesInput{StackName: aws.String(stackName)})
+	if err != nil {
+		return err.Error()
+	}
+	for _, r := range list.StackResources {
+		if *r.ResourceType == "AWS::Lambda::Function" && strings.HasPrefix(*r.LogicalResourceId, "Sync") {
+			said, err := lambda.NewFromConfig(s.config).Invoke(ctx, &lambda.InvokeInput{FunctionName: r.PhysicalResourceId, LogType: types.LogTypeTail, Payload: []byte("{}")})
+			if err != nil {
+				return err.Error()
+			}
+			tail, _ := base64.StdEncoding.DecodeString(aws.ToString(said.LogResult))
+			return fmt.Sprintf("sync answers %s, and its log ends with\n%s", said.Payload, tail)
+		}
+	}
+	return "there is no sync function"
 }
 
 // eventually waits until something holds.

@@ -12,6 +12,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
 	"github.com/stretchr/testify/require"
+
+	"github.com/sqlsentinel/sqlsentinel/shared/cloud/control"
 )
 
 const grantsConfig = `
@@ -44,16 +46,17 @@ func TestTheGrantsAreEnoughAndEachIsNeeded(t *testing.T) {
 		require.ErrorContains(s, err, "AccessDenied")
 	})
 	s.without("SyncRole", "scheduler:CreateSchedule", func() {
-		path := s.file(strings.Replace(grantsConfig, "By hand", "Another", 1))
-		_, err := s.command(s.out, program, "apply", path, "--stack", stackName)
-		require.ErrorContains(s, err, "AccessDenied")
+		configs := control.NewConfigs(s.config, s.outputs()["Bucket"])
+		_, err := configs.Write(t.Context(), []byte(grantsConfig+strings.Replace(grantsConfig[strings.LastIndex(grantsConfig, "  - name"):], "By hand", "Another", 1)), false)
+		require.NoError(t, err)
+		require.Contains(t, s.sync(t.Context()), "not authorized to perform: scheduler:CreateSchedule")
 	})
 	s.apply(grantsConfig)
 	s.without("EmailRole", "ssm:GetParametersByPath", func() {
 		s.sentinel("run", "--alert", "By hand", "--state", "dynamodb://"+stackName)
-		s.eventually(60*time.Second, "the delivery says what is missing", func() bool {
+		s.eventually(60*time.Second, "the delivery waits, and says what is missing", func() bool {
 			listed := ask[deliveries](s, "deliveries", "list", "--alert", "By hand").Deliveries
-			return len(listed) == 1 && strings.Contains(listed[0].Error, "AccessDenied")
+			return len(listed) == 1 && listed[0].Status == "pending" && strings.Contains(listed[0].LastError, "AccessDenied")
 		})
 	})
 	_, err := s.mail.Wait(t.Context(), 1)

@@ -1,5 +1,6 @@
-// Command settle follows a deployment: it waits until the schedules of the stack call the
-// functions that were just deployed, and says what a person still has to do.
+// Command settle stands before and after a deployment. Before, with -check, it says in one
+// line what is missing to deploy at all. After, it waits until the schedules of the stack
+// call the functions that were just deployed, and says what a person still has to do.
 package main
 
 import (
@@ -15,10 +16,15 @@ import (
 func main() {
 	name := flag.String("stack", "sentinel", "the stack's name")
 	limit := flag.Duration("timeout", 5*time.Minute, "how long to wait")
+	check := flag.Bool("check", false, "only look whether a deployment can begin")
 	flag.Parse()
 	ctx, cancel := context.WithTimeout(context.Background(), *limit)
 	defer cancel()
-	if err := settle(ctx, *name); err != nil {
+	do := func() error { return settle(ctx, *name) }
+	if *check {
+		do = func() error { return stacks.Prepared(ctx) }
+	}
+	if err := do(); err != nil {
 		fmt.Fprintln(os.Stderr, "settle:", err)
 		cancel()
 		os.Exit(1)

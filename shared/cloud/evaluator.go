@@ -140,8 +140,11 @@ type FreshQuerier struct {
 // Query implements sentinel.Querier.
 func (f FreshQuerier) Query(ctx context.Context, a alert.Alert, run alert.Run) alert.Result {
 	result := f.Querier.Query(ctx, a, run)
-	if result.Failure == nil || !result.Failure.Unreachable || ctx.Err() != nil || !f.Secrets.Refresh() {
-		return result
+	if result.Failure != nil && result.Failure.Unreachable && ctx.Err() == nil && f.Secrets.Refresh() {
+		result = f.Querier.Query(ctx, a, run)
 	}
-	return f.Querier.Query(ctx, a, run)
+	if cause := f.Secrets.Unread(); result.Failure != nil && cause != nil {
+		result.Failure.Message += "; " + cause.Error()
+	}
+	return result
 }

@@ -44,6 +44,7 @@ type Secrets struct {
 	values map[string]string
 	read   time.Time // zero: never, or not successfully
 	failed time.Time // when reading failed last
+	unread error     // why the last reading failed; nil if it did not
 }
 
 // NewSecrets makes secrets. It makes no call.
@@ -92,15 +93,23 @@ func (s *Secrets) load() {
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			s.failed = s.Now()
-			s.Failed(Readable("read the parameters under "+prefix, err))
+			s.failed, s.unread = s.Now(), Readable("read the parameters under "+prefix, err)
+			s.Failed(s.unread)
 			return
 		}
 		for _, p := range page.Parameters {
 			values[strings.TrimPrefix(aws.ToString(p.Name), prefix)] = aws.ToString(p.Value)
 		}
 	}
-	s.values, s.read = values, s.Now()
+	s.values, s.read, s.unread = values, s.Now(), nil
+}
+
+// Unread is why the parameters could not be read when they were last asked for; nil if they
+// could. What is missing then may be there.
+func (s *Secrets) Unread() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.unread
 }
 
 // Refresh reads the parameters again after a refused password, if they were read a while

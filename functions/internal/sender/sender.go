@@ -60,7 +60,8 @@ func lazily(c aws.Config, parameters *cloud.Secrets) sender {
 }
 
 // Send implements sentinel.Sender. What a receiver refuses for good is sent again, once, if
-// the secrets are others by now: a refused message was not accepted.
+// the secrets are others by now: a refused message was not accepted. What failed while the
+// secrets could not be read may succeed later.
 func (s sender) Send(ctx context.Context, d alert.Delivery) error {
 	channels, err := s.channels()
 	if err != nil {
@@ -69,7 +70,10 @@ func (s sender) Send(ctx context.Context, d alert.Delivery) error {
 	err = channels.Send(ctx, d)
 	var refused *alert.SendError
 	if errors.As(err, &refused) && refused.Permanent && s.parameters.Refresh() {
-		return channels.Send(ctx, d)
+		err = channels.Send(ctx, d)
+	}
+	if cause := s.parameters.Unread(); err != nil && cause != nil {
+		return &alert.SendError{Message: err.Error() + "; " + cause.Error()}
 	}
 	return err
 }

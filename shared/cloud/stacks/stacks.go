@@ -15,6 +15,7 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/aws/smithy-go"
@@ -68,24 +69,15 @@ func PersonConfig() (aws.Config, error) {
 // environment, profile, single sign-on. The error is one line that says what is missing.
 func Open(ctx context.Context, name string) (*Stack, error) {
 	what := fmt.Sprintf("find the stack %q", name)
-	c, err := PersonConfig()
+	c, found, err := describe(ctx, name, what)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", what, err)
+		return nil, err
 	}
-	if c.Region == "" {
-		return nil, fmt.Errorf("%s: no AWS region; set AWS_REGION or AWS_PROFILE", what)
-	}
-	client := cloudformation.NewFromConfig(c, func(o *cloudformation.Options) { o.BaseEndpoint = cloud.Endpoint(c, "cloudformation") })
-	answer, err := client.DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: &name})
-	var api smithy.APIError
-	if errors.As(err, &api) && api.ErrorCode() == "ValidationError" {
+	if found == nil {
 		return nil, fmt.Errorf("%s: there is none in the region %s of this account; see --stack, AWS_REGION and AWS_PROFILE", what, c.Region)
 	}
-	if err != nil {
-		return nil, cloud.Readable(what, err)
-	}
 	outputs := map[string]string{}
-	for _, o := range answer.Stacks[0].Outputs {
+	for _, o := range found.Outputs {
 		outputs[aws.ToString(o.OutputKey)] = aws.ToString(o.OutputValue)
 	}
 	seconds := func(name string) time.Duration {
@@ -106,6 +98,38 @@ func Open(ctx context.Context, name string) (*Stack, error) {
 		return nil, fmt.Errorf("%s: it is no stack of SQL Sentinel, for it has no outputs %s and %s", what, OutputTable, OutputBucket)
 	}
 	return s, nil
+}
+
+// describe asks for a stack; nil if there is none.
+func describe(ctx context.Context, name, what string) (aws.Config, *types.Stack, error) {
+	c, err := PersonConfig()
+	if err != nil {
+		return c, nil, fmt.Errorf("%s: %w", what, err)
+	}
+	if c.Region == "" {
+		return c, nil, fmt.Errorf("%s: no AWS region; set AWS_REGION or AWS_PROFILE", what)
+	}
+	client := cloudformation.NewFromConfig(c, func(o *cloudformation.Options) { o.BaseEndpoint = cloud.Endpoint(c, "cloudformation") })
+	answer, err := client.DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: &name})
+	var api smithy.APIError
+	if errors.As(err, &api) && api.ErrorCode() == "ValidationError" {
+		return c, nil, nil
+	}
+	if err != nil {
+		return c, nil, cloud.Readable(what, err)
+	}
+	return c, &answer.Stacks[0], nil
+}
+
+// Prepared returns nil if AWS can be reached, and the account and region are prepared for
+// CDK, by its stack CDKToolkit.
+func Prepared(ctx context.Context) error {
+	const what = "look at the account"
+	c, found, err := describe(ctx, "CDKToolkit", what)
+	if err == nil && found == nil {
+		err = fmt.Errorf("%s: CDK has not been bootstrapped in the region %s; do that once: make bootstrap REGION=%s", what, c.Region, c.Region)
+	}
+	return err
 }
 
 // Store is the stack's table.

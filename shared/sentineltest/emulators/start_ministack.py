@@ -2,9 +2,9 @@
 
 EventBridge Scheduler replaces <aws.scheduler.scheduled-time> and its like in a target's
 input; ministack delivers the words as they stand. It looks for due schedules less often
-than a test wants to wait. And with AUTH=true it asks for more than AWS does: it takes
-every schedule for one of the group "default", and a parameter path for "*". All are
-mended here, by private names: keep the version in requirements.txt pinned. This is test
+than a test wants to wait. And with AUTH=true it asks for other grants than AWS does: it
+takes every schedule for one of the group "default", a parameter path for "*", and a batch
+of messages for an action of its own. All are mended here, by private names: keep the version in requirements.txt pinned. This is test
 code; the product knows nothing of it.
 """
 
@@ -18,6 +18,7 @@ from ministack.services import eventbridge, scheduler
 scheduler._SCHEDULE_TICK_INTERVAL = 1
 deliver = eventbridge._invoke_target
 resource_of = iam_actions.extract_resource_arn
+action_of = iam_actions.extract_iam_action
 
 
 def substitute(target, event, rule, view=None):
@@ -51,7 +52,14 @@ def resource(service, method, path, headers, body, query, *rest):
     return arn
 
 
+def action(*args, **kwargs):
+    """The action that AWS authorizes a call as: sqs:SendMessage allows batches, too."""
+    found = action_of(*args, **kwargs)
+    return found.removesuffix("Batch") if found and found.startswith("sqs:") else found
+
+
 eventbridge._invoke_target = substitute
+iam_actions.extract_iam_action = action
 iam_actions.extract_resource_arn = resource
 
 if __name__ == "__main__":
