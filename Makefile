@@ -32,7 +32,7 @@ CHOSEN = -c stack=$(STACK) $(CONTEXT)
 SETTLE = $(if $(REGION),AWS_REGION=$(REGION) )infra/.build/settle
 
 infra/node_modules/.bin/cdk: infra/package-lock.json
-	@command -v npm >/dev/null || { echo "there is no Node with npm here, which CDK needs: install Node 20 or newer, https://nodejs.org" >&2; exit 1; }
+	@command -v npm >/dev/null || { echo "there is no Node with npm here, which CDK needs: install Node 22 or newer, https://nodejs.org" >&2; exit 1; }
 	@cd infra && npm ci --no-audit --no-fund --loglevel=error && touch node_modules/.bin/cdk
 
 infra/.build/settle: $(wildcard infra/settle/*.go shared/cloud/*.go shared/cloud/*/*.go)

@@ -68,7 +68,8 @@ type site struct {
 	shop   *sql.DB
 	mail   *mailserver.Server
 	web    *receiver
-	url    string // of the shop
+	url    string   // of the shop
+	person []string // the credentials of who types, if not the account's
 }
 
 // newSite starts a cloud and prepares it for CDK.
@@ -113,7 +114,7 @@ func (s *site) command(dir, name string, args ...string) (string, error) {
 	defer cancel()
 	c := exec.CommandContext(ctx, name, args...)
 	c.Dir = dir
-	c.Env = append(os.Environ(), s.cloud.Environment...)
+	c.Env = append(append(os.Environ(), s.cloud.Environment...), s.person...)
 	var out, complaints bytes.Buffer
 	c.Stdout, c.Stderr = &out, &complaints
 	if err := c.Run(); err != nil {
@@ -170,7 +171,7 @@ func (s *site) secret(user, name, value string) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	c := exec.CommandContext(ctx, program, "secrets", "set", name, "--stack", stackName, "--user", user)
-	c.Env, c.Stdin = append(os.Environ(), s.cloud.Environment...), strings.NewReader(value)
+	c.Env, c.Stdin = append(append(os.Environ(), s.cloud.Environment...), s.person...), strings.NewReader(value)
 	out, err := c.CombinedOutput()
 	require.NoError(s, err, string(out))
 }

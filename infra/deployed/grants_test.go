@@ -41,6 +41,8 @@ func TestTheGrantsAreEnoughAndEachIsNeeded(t *testing.T) {
 	s.apply(grantsConfig)
 	s.eventually(90*time.Second, "a schedule fires by itself and its message arrives", func() bool { return len(s.web.at("/hook")) == 1 })
 
+	s.people()
+
 	s.without("QueryRole", "dynamodb:PutItem", func() {
 		_, err := s.command(s.out, program, "run", "--alert", "By hand", "--state", "dynamodb://"+stackName)
 		require.ErrorContains(s, err, "AccessDenied")
@@ -61,6 +63,48 @@ func TestTheGrantsAreEnoughAndEachIsNeeded(t *testing.T) {
 	})
 	_, err := s.mail.Wait(t.Context(), 1)
 	require.NoError(t, err, "it is sent when the grant is back")
+}
+
+// people use the command line with no more rights than docs/aws.md says that they need.
+func (s *site) people() {
+	s.Helper()
+	state := "dynamodb://" + stackName
+	reads := []string{"cloudformation:DescribeStacks", "dynamodb:BatchGetItem", "dynamodb:Query"}
+	writes := append([]string{"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:ConditionCheckItem"}, reads...)
+	s.as("analyst", append([]string{"s3:GetObject", "s3:PutObject", "s3:ListBucket", "ssm:DescribeParameters"}, reads...), func() { s.apply(grantsConfig) })
+	s.as("keeper", []string{"cloudformation:DescribeStacks", "ssm:PutParameter"}, func() { s.secret("webhook", "HOOK_URL", s.web.url) })
+	s.as("reader", reads, func() {
+		s.sentinel("status", "--state", state)
+		s.sentinel("history", "--state", state)
+		s.sentinel("explain", "Revenue", "--state", state)
+		s.sentinel("deliveries", "list", "--state", state)
+	})
+	s.as("oncall", writes, func() {
+		s.sentinel("silence", "--alert", "By hand", "--duration", "1h", "--reason", "x", "--state", state)
+		s.sentinel("unsilence", "--alert", "By hand", "--state", state)
+	})
+	s.as("runner", []string{"cloudformation:DescribeStacks", "lambda:InvokeFunction"}, func() { s.sentinel("run", "--alert", "Revenue", "--state", state) })
+	s.as("nobody", []string{"cloudformation:DescribeStacks"}, func() {
+		_, err := s.command(s.out, program, "status", "--state", state)
+		require.ErrorContains(s, err, "AccessDenied")
+	})
+}
+
+// as does something with the rights of a person who may do this much.
+func (s *site) as(name string, actions []string, do func()) {
+	s.Helper()
+	client := iam.NewFromConfig(s.config)
+	_, err := client.CreateUser(s.Context(), &iam.CreateUserInput{UserName: &name})
+	require.NoError(s, err)
+	policy, err := json.Marshal(map[string]any{"Version": "2012-10-17", "Statement": []any{map[string]any{"Effect": "Allow", "Action": actions, "Resource": "*"}}})
+	require.NoError(s, err)
+	_, err = client.PutUserPolicy(s.Context(), &iam.PutUserPolicyInput{UserName: &name, PolicyName: aws.String("allowed"), PolicyDocument: aws.String(string(policy))})
+	require.NoError(s, err)
+	made, err := client.CreateAccessKey(s.Context(), &iam.CreateAccessKeyInput{UserName: &name})
+	require.NoError(s, err)
+	s.person = []string{"AWS_ACCESS_KEY_ID=" + *made.AccessKey.AccessKeyId, "AWS_SECRET_ACCESS_KEY=" + *made.AccessKey.SecretAccessKey}
+	do()
+	s.person = nil
 }
 
 // without takes one action out of a role's policy while something is done.
