@@ -18,14 +18,22 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestMain(m *testing.M) {
+func TestMain(m *testing.M) { os.Exit(inOwnFolder(m)) }
+
+// inOwnFolder runs the tests with a folder for what the constructs' JavaScript unpacks. It
+// ends with this process by itself; jsii.Close would wait for it, and races with its own
+// goroutine that does.
+func inOwnFolder(m *testing.M) int {
 	_ = os.Unsetenv("CDK_DEFAULT_ACCOUNT") // the templates here are of no account
 	_ = os.Unsetenv("CDK_DEFAULT_REGION")
-	code := m.Run()
-	if !noNode() {
-		jsii.Close()
+	dir, err := os.MkdirTemp("", "sqlsentinel-infra-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
 	}
-	os.Exit(code)
+	defer func() { _ = os.RemoveAll(dir) }()
+	_ = os.Setenv("TMPDIR", dir)
+	return m.Run()
 }
 
 func noNode() bool {
