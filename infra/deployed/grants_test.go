@@ -83,7 +83,7 @@ func (s *site) people() {
 		s.sentinel("silence", "--alert", "By hand", "--duration", "1h", "--reason", "x", "--state", state)
 		s.sentinel("unsilence", "--alert", "By hand", "--state", state)
 	})
-	s.as("runner", []string{"cloudformation:DescribeStacks", "lambda:InvokeFunction"}, func() { s.sentinel("run", "--alert", "Revenue", "--state", state) })
+	s.as("runner", append([]string{"lambda:InvokeFunction"}, reads...), func() { s.sentinel("run", "--alert", "Revenue", "--state", state) })
 	s.as("nobody", []string{"cloudformation:DescribeStacks"}, func() {
 		_, err := s.command(s.out, program, "status", "--state", state)
 		require.ErrorContains(s, err, "AccessDenied")
