@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/term"
@@ -26,7 +27,7 @@ type app struct {
 	terminal func(io.Writer) (width int, ok bool)
 	started  bool // the command line is right and the command runs
 	flags    flags
-	secrets  *alert.Secrets // known once the file is loaded
+	secrets  atomic.Pointer[alert.Secrets] // known once the file is loaded; the daemon loads it again
 	log      *slog.Logger
 	saying   sync.Mutex // one message at a time
 	// wire may change what the engine is made of before it is; tests that kill use it.
@@ -69,7 +70,7 @@ func (a *app) variable(name string) string {
 
 // say prints a message for people to stderr, without secrets and control characters.
 func (a *app) say(format string, args ...any) {
-	text := strings.ReplaceAll(a.secrets.Clean(fmt.Sprintf(format, args...)), "\t", "  ")
+	text := strings.ReplaceAll(a.secrets.Load().Clean(fmt.Sprintf(format, args...)), "\t", "  ")
 	a.saying.Lock()
 	defer a.saying.Unlock()
 	_, _ = fmt.Fprintln(a.errs, printableLines(text)) // who reads stderr may be gone
@@ -84,7 +85,7 @@ func (a *app) warn(what string, err error) {
 
 // print writes a line of a result to stdout, without control characters.
 func (a *app) print(format string, args ...any) error {
-	return a.write(printableLines(a.secrets.Clean(fmt.Sprintf(format, args...))) + "\n")
+	return a.write(printableLines(a.secrets.Load().Clean(fmt.Sprintf(format, args...))) + "\n")
 }
 
 // write writes text to stdout as it is.

@@ -1,16 +1,21 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"strings"
 )
 
 // startLog makes the log that LOG_LEVEL and LOG_FORMAT ask for. Without them only warnings
 // and errors are told, as sentences.
-func (a *app) startLog() error {
-	level, format := a.variable("LOG_LEVEL"), strings.ToLower(a.variable("LOG_FORMAT"))
+func (a *app) startLog() error { return a.logTo(a.errs, "", "") }
+
+// logTo is startLog to another place, with a level and a format for those who ask for none.
+func (a *app) logTo(to io.Writer, level, format string) error {
+	level, format = cmp.Or(a.variable("LOG_LEVEL"), level), strings.ToLower(cmp.Or(a.variable("LOG_FORMAT"), format))
 	if level == "" && format == "" {
 		a.log = slog.New(&sentences{a: a})
 		return nil
@@ -25,9 +30,9 @@ func (a *app) startLog() error {
 	}
 	switch format {
 	case "", "json":
-		a.log = slog.New(slog.NewJSONHandler(a.errs, options))
+		a.log = slog.New(slog.NewJSONHandler(to, options))
 	case "text":
-		a.log = slog.New(slog.NewTextHandler(a.errs, options))
+		a.log = slog.New(slog.NewTextHandler(to, options))
 	default:
 		return usagef("LOG_FORMAT %q is neither json nor text", format)
 	}
@@ -46,9 +51,9 @@ func (a *app) attribute(groups []string, field slog.Attr) slog.Attr {
 	}
 	switch v := field.Value.Any().(type) {
 	case string:
-		field.Value = slog.StringValue(printable(a.secrets.Clean(v)))
+		field.Value = slog.StringValue(printable(a.secrets.Load().Clean(v)))
 	case error:
-		field.Value = slog.StringValue(printable(a.secrets.Clean(v.Error())))
+		field.Value = slog.StringValue(printable(a.secrets.Load().Clean(v.Error())))
 	}
 	return field
 }

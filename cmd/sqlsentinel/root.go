@@ -51,8 +51,8 @@ func (a *app) addCommands(root *cobra.Command) {
 		commands []*cobra.Command
 	}{
 		{"Begin:", []*cobra.Command{a.initCommand(), a.validateCommand(), a.schemaCommand(), a.demoCommand()}},
-		{"Run:", []*cobra.Command{a.runCommand(), a.applyCommand(), a.testNotifyCommand()}},
-		{"Look:", []*cobra.Command{a.statusCommand(), a.historyCommand(), a.explainCommand(), a.deliveriesCommand()}},
+		{"Run:", []*cobra.Command{a.runCommand(), a.daemonCommand(), a.applyCommand(), a.testNotifyCommand()}},
+		{"Look:", []*cobra.Command{a.statusCommand(), a.historyCommand(), a.explainCommand(), a.deliveriesCommand(), a.healthcheckCommand(), a.metricsCommand()}},
 		{"Act:", []*cobra.Command{a.silenceCommand(), a.unsilenceCommand()}},
 		{"More:", []*cobra.Command{a.secretsCommand(), a.versionCommand()}},
 	}

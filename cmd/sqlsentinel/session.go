@@ -99,7 +99,7 @@ func (a *app) loadQuietly(path string) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.secrets = file.Secrets
+	a.secrets.Store(file.Secrets)
 	return &session{app: a, file: file}, nil
 }
 

@@ -51,7 +51,7 @@ func (a *app) loadStack(ctx context.Context, name string) (*session, error) {
 			file.Databases[x.Database] = *x.Connection
 		}
 	}
-	a.secrets = file.Secrets
+	a.secrets.Store(file.Secrets)
 	status, err := store.SyncStatus(ctx, name)
 	if err != nil {
 		return nil, err

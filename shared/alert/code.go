@@ -51,6 +51,8 @@ const (
 	DatabaseBack   Code = "database_back"   // the database answers again
 	BadClock       Code = "bad_clock"       // the run before lies in the future; durations restart
 	Late           Code = "late"            // older than the last run: recorded, nothing else
+	Overlapped     Code = "overlapped"      // the run before had not ended: not run
+	PassedOver     Code = "passed_over"     // nothing ran at these ticks, and a later one is run
 	Disabled       Code = "disabled"        // the alert is disabled
 	ClosedDisabled Code = "closed_disabled" // open episodes closed: the alert was disabled
 	ClosedRemoved  Code = "closed_removed"  // open episodes closed: the alert left the file
@@ -65,5 +67,5 @@ var Codes = []Code{
 	OKSteady, AlertPending, AlertOpened, AlertOpen, AlertAnnounced, AlertReminded, AlertEscalated, Recovering,
 	Recovered, InstanceGone, NoDataCountsOK, NoDataAlerts, NoDataKept, Silenced, SilenceEnded, NoTargets, Filtered,
 	Grouped, ErrorWaiting, ErrorOpened, ErrorOpen, ErrorRecovered, DatabaseOpened, DatabaseOpen, DatabaseBack,
-	BadClock, Late, Disabled, ClosedDisabled, ClosedRemoved, ClosedKey, ResultCut,
+	BadClock, Late, Overlapped, PassedOver, Disabled, ClosedDisabled, ClosedRemoved, ClosedKey, ResultCut,
 }

@@ -93,6 +93,11 @@ func LateRecord(a Alert, s State, run Run, now time.Time) Record {
 	}
 }
 
+// SkipRecord is the record of a tick that was not run, for a reason.
+func SkipRecord(id ID, run Run, why Reason, now time.Time) Record {
+	return Record{RunID: run.ID, Scope: id.Scope, Alert: id.Name, Scheduled: run.Scheduled, Started: now, Status: StatusSkipped, Reasons: []Reason{why}}
+}
+
 // decider carries one decision. Its methods stand in the files decide_*.go, in the order
 // in which they are called.
 type decider struct {

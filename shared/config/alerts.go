@@ -135,6 +135,7 @@ func (r *reading) readQuery(n *yaml.Node, path string) {
 		r.wrong(n, path, "the file cannot be read: %s", reasonOf(err))
 		return
 	}
+	r.out.Reads = append(r.out.Reads, name)
 	r.a.Query = string(data)
 }
 

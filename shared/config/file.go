@@ -57,6 +57,8 @@ type File struct {
 	Retention        alert.Duration
 	Secrets          *alert.Secrets
 	Warnings         []Problem
+	// Reads are the files that it names and that were read.
+	Reads []string
 }
 
 // maxSize bounds an alert file, in bytes.

@@ -188,6 +188,7 @@ func (p *parser) payload(n *yaml.Node, path string) any {
 		p.wrong(n, path, "the file cannot be read: %s", reasonOf(err))
 		return nil
 	}
+	p.out.Reads = append(p.out.Reads, name)
 	var value any
 	if err := json.Unmarshal(data, &value); err != nil {
 		p.wrong(n, path, "the file is not JSON: %s", err)

@@ -3,6 +3,7 @@ package local
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -97,6 +98,20 @@ func (s *Store) Due(ctx context.Context, scope string, now time.Time, max int) (
 		scope, sortable(now), limit(max))
 }
 
+// DueExcept is Due without the deliveries to some targets, by id: of those the caller has
+// enough.
+func (s *Store) DueExcept(ctx context.Context, scope string, now time.Time, max int, targets []string) ([]alert.Delivery, error) {
+	if len(targets) == 0 {
+		return s.Due(ctx, scope, now, max)
+	}
+	list, err := json.Marshal(targets)
+	if err != nil {
+		return nil, err
+	}
+	return s.deliveries(ctx, "read what is due", deliveryColumns+" WHERE scope = ? AND wake <= ? AND target NOT IN (SELECT value FROM json_each(?)) ORDER BY wake, n LIMIT ?",
+		scope, sortable(now), string(list), limit(max))
+}
+
 // NextDue implements sentinel.Outbox.
 func (s *Store) NextDue(ctx context.Context, scope string) (time.Time, error) {
 	var wake sql.NullInt64
@@ -107,18 +122,19 @@ func (s *Store) NextDue(ctx context.Context, scope string) (time.Time, error) {
 // Counts implements sentinel.Outbox.
 func (s *Store) Counts(ctx context.Context, scope string) (map[string]sentinel.DeliveryCounts, error) {
 	out := map[string]sentinel.DeliveryCounts{}
-	query := `SELECT alert, failures, last_channel, last_sent, 0, 0 FROM counters WHERE scope = ?1
-		UNION ALL SELECT alert, 0, '', NULL, count(*), 0 FROM deliveries INDEXED BY deliveries_open WHERE scope = ?1 AND wake IS NOT NULL GROUP BY alert
-		UNION ALL SELECT alert, 0, '', NULL, 0, count(*) FROM deliveries INDEXED BY deliveries_mourned WHERE scope = ?1 AND mourned = 1 GROUP BY alert`
+	query := `SELECT alert, failures, last_channel, last_sent, 0, 0, missed, skipped FROM counters WHERE scope = ?1
+		UNION ALL SELECT alert, 0, '', NULL, count(*), 0, 0, 0 FROM deliveries INDEXED BY deliveries_open WHERE scope = ?1 AND wake IS NOT NULL GROUP BY alert
+		UNION ALL SELECT alert, 0, '', NULL, 0, count(*), 0, 0 FROM deliveries INDEXED BY deliveries_mourned WHERE scope = ?1 AND mourned = 1 GROUP BY alert`
 	err := s.reads.each(ctx, query, []any{scope}, func(scan func(...any) error) error {
 		var name string
 		var c sentinel.DeliveryCounts
 		var sent sql.NullInt64
-		if err := scan(&name, &c.Failures, &c.LastChannel, &sent, &c.Pending, &c.Dead); err != nil {
+		if err := scan(&name, &c.Failures, &c.LastChannel, &sent, &c.Pending, &c.Dead, &c.Missed, &c.Skipped); err != nil {
 			return err
 		}
 		sum := out[name]
 		sum.Failures, sum.Pending, sum.Dead = sum.Failures+c.Failures, sum.Pending+c.Pending, sum.Dead+c.Dead
+		sum.Missed, sum.Skipped = sum.Missed+c.Missed, sum.Skipped+c.Skipped
 		if c.LastChannel != "" {
 			sum.LastChannel, sum.LastSent = c.LastChannel, moment(sent)
 		}

@@ -107,9 +107,9 @@ func TestANewerSchemaIsRefusedUntouched(t *testing.T) {
 	execute(t, path, "PRAGMA user_version = 99")
 	before := contents(t, filepath.Dir(path))
 	_, err := local.Open(t.Context(), local.Options{Path: path})
-	require.ErrorContains(t, err, "version 99 and this program knows versions up to 1")
+	require.ErrorContains(t, err, "version 99 and this program knows versions up to 2")
 	_, err = local.Open(t.Context(), local.Options{Path: path, ReadOnly: true})
-	require.ErrorContains(t, err, "version 99 and this program knows versions up to 1")
+	require.ErrorContains(t, err, "version 99 and this program knows versions up to 2")
 	require.Equal(t, before[path], contents(t, filepath.Dir(path))[path])
 }
 

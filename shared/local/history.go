@@ -17,10 +17,11 @@ func sameRecord(a, b *alert.Record) bool {
 	return a == b || a.RunID == b.RunID && reflect.DeepEqual(a, b)
 }
 
-func writeRecord(t *txn, r *alert.Record, body string) error {
-	_, err := t.exec("INSERT INTO history (run_id, scope, alert, scheduled, channels, body) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+// It tells whether the run was new.
+func writeRecord(t *txn, r *alert.Record, body string) (bool, error) {
+	added, err := t.exec("INSERT INTO history (run_id, scope, alert, scheduled, channels, body) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
 		r.RunID, r.Scope, r.Alert, sortable(r.Scheduled), channels(r.Deliveries), body)
-	return err
+	return added == 1, err
 }
 
 // channels lists the channels of a run's deliveries, each between commas; nil for none.

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	sqlite3 "modernc.org/sqlite/lib"
@@ -77,7 +78,7 @@ func Empty(ctx context.Context) (*Store, error) {
 	db.SetMaxOpenConns(1) // another connection would be another database
 	s := &Store{path: "an empty state", now: time.Now, known: &memory{}, wake: make(chan struct{}, 1)}
 	s.readFrom(db)
-	if _, err := db.ExecContext(ctx, schema1); err != nil {
+	if _, err := db.ExecContext(ctx, strings.Join(migrations[:], "")); err != nil {
 		return nil, fmt.Errorf("make an empty state: %w", errors.Join(err, s.Close()))
 	}
 	return s, nil

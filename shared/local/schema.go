@@ -12,7 +12,7 @@ const applicationID = 0x5351534e
 
 // migrations lead from each version of the schema to the next: migrations[0] makes
 // version 1 out of an empty file. One that was released is never changed.
-var migrations = [...]string{schema1}
+var migrations = [...]string{schema1, schema2}
 
 // schemaVersion is what this program reads and writes; it stands in user_version.
 const schemaVersion = len(migrations)
@@ -113,6 +113,12 @@ CREATE TABLE counters (
 	last_sent    INTEGER,
 	PRIMARY KEY (scope, alert)
 ) STRICT, WITHOUT ROWID;
+`
+
+// The second: ticks at which nothing ran, and those at which the run before had not ended.
+const schema2 = `
+ALTER TABLE counters ADD COLUMN missed INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE counters ADD COLUMN skipped INTEGER NOT NULL DEFAULT 0;
 `
 
 // migrate brings the file to schemaVersion. It runs within a write transaction.

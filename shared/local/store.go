@@ -164,10 +164,12 @@ type commitWrite struct {
 	recordBody string
 	outages    []outageWrite
 	deliveries []deliveryWrite
+	missed     int
+	skipped    int
 }
 
 func encodeCommit(c sentinel.Commit) (*commitWrite, error) {
-	w := &commitWrite{id: c.ID, record: c.Record}
+	w := &commitWrite{id: c.ID, record: c.Record, missed: c.Missed, skipped: c.Skipped}
 	var err error
 	if c.Record != nil {
 		if w.recordBody, err = encode("a run", c.Record); err != nil {
@@ -225,7 +227,13 @@ func (w *commitWrite) apply(t *txn) error {
 	if w.record == nil {
 		return nil
 	}
-	return writeRecord(t, w.record, w.recordBody)
+	added, err := writeRecord(t, w.record, w.recordBody)
+	if err != nil || !added || w.missed+w.skipped == 0 {
+		return err
+	}
+	_, err = t.exec(`INSERT INTO counters (scope, alert, failures, last_channel, last_sent, missed, skipped) VALUES (?1, ?2, 0, '', NULL, ?3, ?4)
+		ON CONFLICT DO UPDATE SET missed = missed + ?3, skipped = skipped + ?4`, w.id.Scope, w.id.Name, w.missed, w.skipped)
+	return err
 }
 
 func (w *commitWrite) writeState(t *txn) error {

@@ -65,6 +65,31 @@ func (s *Sentinel) Missed(ctx context.Context, id alert.ID, scheduled time.Time)
 	return evaluation, nil
 }
 
+// Skip records a tick that is not run, because the run before has not ended: Overlapped.
+func (s *Sentinel) Skip(ctx context.Context, id alert.ID, scheduled time.Time) error {
+	why := alert.Reason{Code: alert.Overlapped, Text: "the run before this tick had not ended; the tick is not run"}
+	return s.passOver(ctx, id, scheduled, why, Commit{Skipped: 1})
+}
+
+// PassOver records ticks at which nothing ran, from the first to the last, when a later
+// one is run: PassedOver.
+func (s *Sentinel) PassOver(ctx context.Context, id alert.ID, first, last time.Time, ticks int) error {
+	text := fmt.Sprintf("nothing ran at the tick of %s", first.UTC().Format(time.RFC3339))
+	if ticks > 1 {
+		text = fmt.Sprintf("nothing ran at %d ticks, from %s to %s", ticks, first.UTC().Format(time.RFC3339), last.UTC().Format(time.RFC3339))
+	}
+	return s.passOver(ctx, id, last, alert.Reason{Code: alert.PassedOver, Text: text}, Commit{Missed: ticks})
+}
+
+func (s *Sentinel) passOver(ctx context.Context, id alert.ID, scheduled time.Time, why alert.Reason, c Commit) error {
+	record := alert.SkipRecord(id, alert.NewRun(id, scheduled), why, s.Now())
+	c.ID, c.Record = id, &record
+	if err := s.Store.Commit(ctx, c); err != nil {
+		return fmt.Errorf("record that %q was not run: %w", id.Name, err)
+	}
+	return nil
+}
+
 // Preview decides a run without storing or sending anything.
 func (s *Sentinel) Preview(ctx context.Context, snapshot Snapshot, scheduled time.Time) Evaluation {
 	a := snapshot.Definition.Alert

@@ -103,6 +103,9 @@ type DeliveryCounts struct {
 	// LastChannel is the channel of the last delivery that was sent.
 	LastChannel string
 	LastSent    time.Time
+	// Missed counts the ticks, ever, at which nothing ran; Skipped those at which the run
+	// before had not ended.
+	Missed, Skipped int
 }
 
 // A Queue tells workers that deliveries wait. It may deliver a Ref several times, late and

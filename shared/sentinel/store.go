@@ -63,6 +63,9 @@ type Commit struct {
 	Deliveries []alert.Delivery
 	// Outages replace those stored, each guarded by its own version like State.
 	Outages []alert.Outage
+	// Missed and Skipped are added to the alert's DeliveryCounts, by a store whose runtime
+	// looks at the ticks itself; another may leave them out.
+	Missed, Skipped int
 }
 
 // A Store keeps definitions, states, history and outages. All methods are safe for

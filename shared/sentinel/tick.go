@@ -15,6 +15,9 @@ type TickOptions struct {
 	// MissedAfter is how long after a tick, beyond Grace, a run may still be on its way, if
 	// that is longer than the alert's own timeout: the timeout of what runs the queries.
 	MissedAfter time.Duration
+	// Attended holds for a runtime that looks at ticks and at due deliveries itself: what is
+	// overdue is counted and not recorded, and nothing is swept.
+	Attended bool
 	// SweepAfter is how long past its time a delivery may be before it is enqueued again;
 	// zero means 2 minutes.
 	SweepAfter time.Duration
@@ -58,7 +61,10 @@ func (s *Sentinel) Tick(ctx context.Context, o TickOptions) (TickReport, error) 
 	for name, d := range definitions {
 		failed = append(failed, s.attend(ctx, d, states[name], &schedules, o, &report))
 	}
-	failed = append(failed, s.sweep(ctx, o, &report), s.outbox(ctx, o.Scope, &report))
+	if !o.Attended {
+		failed = append(failed, s.sweep(ctx, o, &report))
+	}
+	failed = append(failed, s.outbox(ctx, o.Scope, &report))
 	return report, errors.Join(failed...)
 }
 
@@ -97,6 +103,9 @@ func (s *Sentinel) attend(ctx context.Context, d Definition, state alert.State, 
 		return nil
 	}
 	report.Alerts[alert.StatusOverdue]++
+	if o.Attended {
+		return nil
+	}
 	missed, err := s.Missed(ctx, d.Alert.ID(), tick)
 	if err != nil {
 		return err

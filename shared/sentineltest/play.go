@@ -29,6 +29,8 @@ import (
 //	refuse T, wait T, mend T      target T answers 400, asks to wait, fails (down T), is well again
 //	sleep 2h                      time passes, deliveries go on
 //	missed                        the next tick comes, and no run with it
+//	overlap                       the next tick comes while the last run is under way
+//	stopped                       three ticks pass while nothing runs
 //	other ALERT|OK|UNREACHABLE    a run of another alert on the same database
 //	redrive                       every dead delivery is opened again
 //	clock +24h                    the clock jumps, and runs with it
@@ -174,6 +176,14 @@ func (p *player) act(action string) {
 	case "late":
 		p.answer = p.result(rest)
 		p.evaluate(p.alert, p.now.Truncate(step).Add(-step))
+	case "overlap":
+		require.NoError(p.t, p.s.Skip(p.t.Context(), p.alert.ID(), p.now.Add(step)))
+		p.skipped(p.now.Add(step))
+	case "stopped":
+		first, last := p.now.Truncate(step).Add(step), p.now.Truncate(step).Add(3*step)
+		require.NoError(p.t, p.s.PassOver(p.t.Context(), p.alert.ID(), first, last, 3))
+		p.skipped(last)
+		p.now = last
 	case "missed":
 		p.mu.Lock()
 		p.now = p.now.Truncate(step).Add(step)
@@ -205,6 +215,14 @@ func (p *player) act(action string) {
 		p.answer = p.result(words)
 		p.evaluate(p.alert, p.now)
 	}
+}
+
+// skipped reads the record of a tick that was not run.
+func (p *player) skipped(at time.Time) {
+	record, err := p.runtime.Record(p.t.Context(), p.alert.Scope, alert.NewRun(p.alert.ID(), at).ID)
+	require.NoError(p.t, err)
+	require.Equal(p.t, alert.StatusSkipped, record.Status)
+	p.last = sentinel.Evaluation{Alert: p.alert, Record: record}
 }
 
 func (p *player) evaluate(a alert.Alert, at time.Time) {

@@ -276,6 +276,13 @@ func orderStories() []Story {
 			OK         | RECOVERING |
 			late ALERT | RECOVERING |       | late
 			OK         | OK    | recovery→team`},
+		{Name: "a tick during a run, and ticks while nothing ran, are recorded, nothing else", Alert: opensAfter(runs(2)), Lines: `
+			ALERT   | PENDING |
+			overlap | PENDING | | overlapped
+			stopped | PENDING | | passed_over
+			ALERT   | ALERT | alert→team
+			stopped | ALERT | | passed_over
+			OK      | OK    | recovery→team`},
 		{Name: "runs that never came are errors, and owners hear of them", Lines: `
 			ALERT  | ALERT | alert→team
 			missed | ERROR |                   | error_missed error_pending

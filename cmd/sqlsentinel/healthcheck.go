@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+func (a *app) healthcheckCommand() *cobra.Command {
+	var deep bool
+	var address string
+	c := &cobra.Command{
+		Use:   "healthcheck [CONFIG]",
+		Short: "Ask a daemon whether it is well",
+		Long: `Asks the daemon on --listen for /health, and exits with 1 if it is not well or does not
+answer. With --deep it asks no daemon: it tries the state, the databases and the channels of
+CONFIG itself. Nothing is sent.`,
+		Example: `  sqlsentinel healthcheck
+  sqlsentinel healthcheck --deep shop.yaml`,
+		Args: configOnly(),
+		RunE: func(c *cobra.Command, args []string) error {
+			if deep {
+				s, err := a.loadFile(first(args))
+				if err != nil {
+					return err
+				}
+				return s.deep(c.Context())
+			}
+			text, err := a.ask(c.Context(), address, "/health")
+			if err != nil {
+				return err
+			}
+			return a.print("%s", strings.TrimSpace(text))
+		},
+	}
+	a.addState(c)
+	a.addJSON(c)
+	c.Flags().BoolVar(&deep, "deep", false, "try state, databases and channels of CONFIG")
+	c.Flags().StringVar(&address, "listen", "", "where the daemon answers (default "+defaultListen+", or $PORT)")
+	return c
+}
+
+// ask is what a daemon answers.
+func (a *app) ask(ctx context.Context, address, path string) (string, error) {
+	if port := a.variable("PORT"); address == "" && port != "" {
+		address = ":" + port
+	}
+	if address == "" {
+		address = defaultListen
+	}
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return "", usagef("--listen %s: write HOST:PORT", address)
+	}
+	if host == "" || host == "0.0.0.0" || host == "::" {
+		host = "127.0.0.1"
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+path, nil)
+	if err != nil {
+		return "", usagef("--listen %s: %w", address, err)
+	}
+	client := &http.Client{Transport: &http.Transport{Proxy: nil, DisableKeepAlives: true}}
+	answer, err := client.Do(request)
+	if err != nil {
+		return "", fmt.Errorf("ask the daemon: %w; does it run, and on this address?", errors.Unwrap(err))
+	}
+	defer func() { _ = answer.Body.Close() }()
+	body, err := io.ReadAll(io.LimitReader(answer.Body, 16<<20))
+	if err != nil {
+		return "", fmt.Errorf("ask the daemon: %w", err)
+	}
+	if answer.StatusCode != http.StatusOK {
+		return "", fmt.Errorf("the daemon is not well: %s", strings.TrimSpace(string(body)))
+	}
+	return string(body), nil
+}
+
+// deep tries everything that the file needs.
+func (s *session) deep(ctx context.Context) error {
+	state := check{Kind: "state", Name: "state", act: func(ctx context.Context) error {
+		store, err := s.openFile(ctx)
+		if err != nil {
+			return err
+		}
+		return errors.Join(store.Writable(ctx), store.Close())
+	}}
+	checks := append(s.perform(ctx, []check{state}), s.connect(ctx)...)
+	var err error
+	if s.flags.json {
+		err = s.printJSON(struct {
+			Checks []check `json:"checks"`
+		}{checks})
+	} else {
+		err = s.printChecks(checks)
+	}
+	if err != nil {
+		return err
+	}
+	return exit(verdictOf(checks))
+}

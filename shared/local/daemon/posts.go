@@ -1,0 +1,234 @@
+package daemon
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/sqlsentinel/sqlsentinel/shared/alert"
+)
+
+// posts sends what is due in the outbox. Messages of one alert to one target go one after
+// the other; those to a target go several at once, and no target waits for another.
+type posts struct {
+	store Store
+	clock Clock
+	scope string
+	// send makes one attempt.
+	send func(ctx context.Context, d alert.Delivery) alert.Delivery
+	// failed is told of a failure of the store.
+	failed func(error)
+
+	mu      sync.Mutex
+	held    map[string]bool // deliveries that were taken from the outbox and not tried yet
+	lanes   map[laneKey][]alert.Delivery
+	targets map[string]*target
+	again   chan struct{} // a slot is free, or something is due at another time
+	working sync.WaitGroup
+}
+
+type laneKey struct{ alert, target string }
+
+// A target is what is under way to one.
+type target struct {
+	held int
+	slot chan struct{}
+	free time.Time // of one that takes so many a second
+}
+
+const (
+	// batch is how many deliveries are read at once; a target of which so many wait is
+	// left out until some are sent.
+	batch = 500
+	// look is how often the outbox is looked at for what other processes put there.
+	look = time.Second
+)
+
+// slots is how many messages are under way to one target at once, by channel.
+func slots(channel string) int {
+	switch channel {
+	case "slack":
+		return 1
+	case "email":
+		return 4
+	default:
+		return 32
+	}
+}
+
+// pace is the least time between two messages to one target, by channel.
+// Source: https://docs.slack.dev/apis/web-api/rate-limits (one message a second for each webhook)
+func pace(channel string) time.Duration {
+	if channel == "slack" {
+		return time.Second
+	}
+	return 0
+}
+
+// begin makes ready what run needs.
+func (p *posts) begin() *posts {
+	p.held, p.lanes, p.targets, p.again = map[string]bool{}, map[laneKey][]alert.Delivery{}, map[string]*target{}, make(chan struct{}, 1)
+	return p
+}
+
+// run sends until ctx ends, and returns when what was begun is finished. turned is called
+// at each look.
+func (p *posts) run(ctx context.Context, turned func()) {
+	for ctx.Err() == nil {
+		turned()
+		next, err := p.take(ctx)
+		if err != nil && ctx.Err() == nil {
+			p.failed(err)
+		}
+		p.await(ctx, next)
+	}
+	p.working.Wait()
+}
+
+// take starts what is due and returns when to look again.
+func (p *posts) take(ctx context.Context) (time.Time, error) {
+	now := p.clock.Now()
+	latest := now.Add(look)
+	due, err := p.store.DueExcept(ctx, p.scope, now, batch, p.full())
+	if err != nil {
+		return latest, err
+	}
+	for _, d := range due {
+		p.start(ctx, d)
+	}
+	next, err := p.store.NextDue(ctx, p.scope)
+	if err != nil || next.IsZero() || next.After(latest) || !next.After(now) {
+		return latest, err // what is due by now wakes us when it is done
+	}
+	return next, nil
+}
+
+// full are the targets of which enough wait already.
+func (p *posts) full() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var out []string
+	for id, t := range p.targets {
+		if t.held >= batch {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+// await returns when there may be something due.
+func (p *posts) await(ctx context.Context, until time.Time) {
+	timed, cancel := context.WithCancel(ctx)
+	defer cancel()
+	come := make(chan struct{})
+	go func() {
+		p.clock.Wait(timed, until)
+		close(come)
+	}()
+	select {
+	case <-ctx.Done():
+	case <-come:
+	case <-p.store.Wake():
+	case <-p.again:
+	}
+}
+
+// start puts a delivery into its lane.
+func (p *posts) start(ctx context.Context, d alert.Delivery) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.held[d.ID] {
+		return
+	}
+	p.held[d.ID] = true
+	t := p.targets[d.Target.ID]
+	if t == nil {
+		t = &target{slot: make(chan struct{}, slots(d.Target.Channel))}
+		p.targets[d.Target.ID] = t
+	}
+	t.held++
+	key := laneKey{d.Alert, d.Target.ID}
+	_, runs := p.lanes[key]
+	p.lanes[key] = append(p.lanes[key], d)
+	if !runs {
+		p.working.Go(func() { p.lane(ctx, key, t) })
+	}
+}
+
+// lane sends the messages of one alert to one target in order, until none waits.
+func (p *posts) lane(ctx context.Context, key laneKey, t *target) {
+	for {
+		d, ok := p.first(key)
+		if !ok {
+			return
+		}
+		var out alert.Delivery
+		if p.enter(ctx, t, d.Target.Channel) {
+			out = p.send(ctx, d)
+			<-t.slot
+		}
+		p.done(t, d, out)
+	}
+}
+
+// first takes the next delivery of a lane: what stands before another by its After comes
+// first. The lane ends if there is none.
+func (p *posts) first(key laneKey) (alert.Delivery, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	waiting := p.lanes[key]
+	if len(waiting) == 0 {
+		delete(p.lanes, key)
+		return alert.Delivery{}, false
+	}
+	at := 0
+	for i := range waiting {
+		if slices.Contains(waiting[at].After, waiting[i].ID) {
+			at = i
+		}
+	}
+	d := waiting[at]
+	p.lanes[key] = slices.Delete(waiting, at, at+1)
+	return d, true
+}
+
+// enter waits for a slot of the target, and for its pace; false if ctx ended.
+func (p *posts) enter(ctx context.Context, t *target, channel string) bool {
+	select {
+	case t.slot <- struct{}{}:
+	case <-ctx.Done():
+		return false
+	}
+	for pause := pace(channel); pause > 0; {
+		p.mu.Lock()
+		now, free := p.clock.Now(), t.free
+		if !free.After(now) {
+			t.free = now.Add(pause)
+			p.mu.Unlock()
+			break
+		}
+		p.mu.Unlock()
+		if !p.clock.Wait(ctx, free) {
+			<-t.slot
+			return false
+		}
+	}
+	return true
+}
+
+// done lets go of a delivery. One that is due again has a time of its own, and one of a
+// full target may have followers: the outbox is looked at again.
+func (p *posts) done(t *target, d, out alert.Delivery) {
+	p.mu.Lock()
+	delete(p.held, d.ID)
+	t.held--
+	more := t.held == 0 || t.held == batch/2
+	p.mu.Unlock()
+	if more || !out.Status.Settled() {
+		select {
+		case p.again <- struct{}{}:
+		default:
+		}
+	}
+}

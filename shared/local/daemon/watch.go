@@ -1,0 +1,141 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+)
+
+const (
+	// settled is how long the files must stay as they are before they are read: an editor
+	// writes in steps.
+	settled = time.Second
+	// agreement is how long after a reading that lacks alerts another must say the same.
+	agreement = 10 * time.Second
+)
+
+// watch follows the alert file and the files that it names. It looks at them again and
+// again, which sees every way of changing a file, on every file system: written in place,
+// renamed over, or a symbolic link that leads elsewhere now.
+func (d *Daemon) watch(ctx context.Context) {
+	seen := d.fingerprint()
+	read := seen // as it was when the file was last read
+	var changed, agree time.Time
+	for pause := settled; ; {
+		asked := d.pause(ctx, pause)
+		if ctx.Err() != nil {
+			return
+		}
+		began := time.Now()
+		now, current := d.Clock.Now(), d.fingerprint()
+		pause = max(settled, 200*time.Since(began)) // many files are looked at less often
+		if current != seen {
+			seen, changed = current, now
+		}
+		switch {
+		case asked, seen != read && now.Sub(changed) >= settled:
+			read = seen
+			agree = d.reload(ctx, false)
+			// What changed meanwhile is read next; so are files that are named for the first time.
+			seen, changed = d.fingerprint(), now
+		case !agree.IsZero() && !now.Before(agree):
+			agree = d.reload(ctx, true)
+		}
+	}
+}
+
+// pause waits; true if somebody asked for the file to be read.
+func (d *Daemon) pause(ctx context.Context, long time.Duration) bool {
+	timed, cancel := context.WithCancel(ctx)
+	defer cancel()
+	come := make(chan struct{})
+	go func() {
+		d.Clock.Wait(timed, d.Clock.Now().Add(long))
+		close(come)
+	}()
+	select {
+	case <-come:
+		return false
+	case <-ctx.Done():
+		return false
+	case <-d.Reload:
+		return true
+	}
+}
+
+// fingerprint tells whether a file is another now, without reading it.
+func (d *Daemon) fingerprint() string {
+	d.mu.Lock()
+	files := append([]string{d.Path}, d.setup.Files...)
+	d.mu.Unlock()
+	var out strings.Builder
+	for _, name := range files {
+		info, err := os.Stat(name)
+		if err != nil {
+			fmt.Fprintf(&out, "%s: %v\n", name, err)
+			continue
+		}
+		fmt.Fprintf(&out, "%s: %d %d %s\n", name, info.Size(), info.ModTime().UnixNano(), identity(info))
+	}
+	return out.String()
+}
+
+// reload reads the file and puts it in force. It returns when to read it again, if alerts are
+// missing from it; an invalid file changes nothing.
+func (d *Daemon) reload(ctx context.Context, agreed bool) (again time.Time) {
+	setup, err := d.Load()
+	if err == nil {
+		again, err = d.adopt(ctx, setup, agreed)
+	}
+	if err == nil {
+		d.metrics.reloads.WithLabelValues("ok").Inc()
+		return again
+	}
+	if ctx.Err() != nil {
+		return time.Time{}
+	}
+	d.metrics.reloads.WithLabelValues("failed").Inc()
+	d.mu.Lock()
+	d.problem = err.Error()
+	d.mu.Unlock()
+	d.Log.Error("the alert file cannot be used; the last good one stays in force", "error", err)
+	return time.Time{}
+}
+
+func (d *Daemon) adopt(ctx context.Context, setup *Setup, agreed bool) (time.Time, error) {
+	var again time.Time
+	now := d.current()
+	if setup.Scope != now.Scope {
+		err := fmt.Errorf("its name was %q and is %q now: that is another state; start the daemon again if that is meant", now.Scope, setup.Scope)
+		return again, joinClose(err, setup)
+	}
+	if !agreed {
+		definitions, err := d.Store.Definitions(ctx, setup.Scope)
+		if err != nil {
+			return again, joinClose(err, setup)
+		}
+		if gone := missing(definitions, setup.Alerts); len(gone) > 0 {
+			again = d.Clock.Now().Add(agreement)
+			d.Log.Info("alerts are missing from the file; they are removed if it says so again", "count", len(gone), "in", agreement.String())
+		}
+	}
+	if err := d.apply(ctx, setup, agreed || again.IsZero()); err != nil {
+		return again, joinClose(err, setup)
+	}
+	return again, nil
+}
+
+func (d *Daemon) current() *Setup {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.setup
+}
+
+func joinClose(err error, setup *Setup) error {
+	if closing := setup.Close(); closing != nil {
+		return fmt.Errorf("%w; %w", err, closing)
+	}
+	return err
+}
