@@ -116,8 +116,8 @@ fuzz: ## fuzz every target for FUZZTIME each
 	done
 
 .PHONY: crash
-crash: ## kill `run` 200 times, and the functions at each of their calls of AWS
-	SENTINEL_CRASH_ROUNDS=200 $(GO) test -run TestKilledRuns -count=1 -v -timeout 30m ./cmd/sqlsentinel
+crash: ## kill `run` 200 times, the daemon 200 times, and the functions at each of their calls of AWS
+	SENTINEL_CRASH_ROUNDS=200 $(GO) test -run 'TestKilledRuns|TestAKilledDaemon' -count=1 -v -timeout 30m ./cmd/sqlsentinel
 	SENTINEL_CRASH_ROUNDS=200 $(GO) test -run Killed -count=1 -v -timeout 30m ./functions
 
 .PHONY: bench

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/sqlsentinel/sqlsentinel/shared/alert"
+	"github.com/sqlsentinel/sqlsentinel/shared/local/daemon"
 	"github.com/sqlsentinel/sqlsentinel/shared/sentinel"
 )
 
@@ -32,6 +33,8 @@ type app struct {
 	saying   sync.Mutex // one message at a time
 	// wire may change what the engine is made of before it is; tests that kill use it.
 	wire func(*sentinel.Options)
+	// clock is the daemon's; nil means this machine's. Tests have a faster one.
+	clock daemon.Clock
 }
 
 // flags are those that several commands share.

@@ -96,7 +96,7 @@ func (a *app) daemon(ctx context.Context, path string, flags daemonFlags) (err e
 		return err
 	}
 	d, err := daemon.New(daemon.Options{
-		Store: store, Load: load, Path: s.file.Path, Log: a.log, Listener: listener, Grace: flags.grace, Reload: asked, Version: versionOf().Version,
+		Store: store, Load: load, Path: s.file.Path, Log: a.log, Listener: listener, Grace: flags.grace, Reload: asked, Version: versionOf().Version, Clock: a.clock,
 	})
 	if err != nil {
 		return err

@@ -21,6 +21,12 @@ func main() { os.Exit(program()) }
 func program() int {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
+	stopOnSignal(cancel)
+	return run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.LookupEnv)
+}
+
+// stopOnSignal cancels at the first signal, and ends the process at the second.
+func stopOnSignal(cancel context.CancelCauseFunc) {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	go func() {
@@ -29,7 +35,6 @@ func program() int {
 		<-signals
 		os.Exit(exitInterrupted)
 	}()
-	return run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.LookupEnv)
 }
 
 // run executes one command line and returns the exit code. env looks up environment
