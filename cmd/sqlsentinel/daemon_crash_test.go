@@ -123,14 +123,18 @@ func TestAKilledDaemon(t *testing.T) {
 		require.Error(t, daemon.Wait())
 	}
 	require.NoError(t, c.sql("UPDATE stock SET n = 9"))
-	last := c.daemon(t, start, log)
+	heard, err := os.Create(filepath.Join(c.dir, "last.log"))
+	require.NoError(t, err)
+	defer func() { _ = heard.Close() }()
+	last := c.daemon(t, start, heard)
 	store, err := c.open(t.Context())
 	require.NoError(t, err)
 	defer func() { _ = store.Close() }()
+	text := func() string { b, _ := os.ReadFile(heard.Name()); return string(b) }
+	require.Eventually(t, func() bool { return strings.Contains(text(), `"message":"started"`) }, 30*time.Second, 20*time.Millisecond)
 	require.Eventually(t, func() bool { return c.quiet(t, store) }, 60*time.Second, 100*time.Millisecond, "everything is delivered in the end")
 	require.NoError(t, last.Process.Signal(syscall.SIGTERM))
-	text, _ := os.ReadFile(log.Name())
-	require.NoError(t, last.Wait(), "it ends with 0 when it is told to: %s", text)
+	require.NoError(t, last.Wait(), "it ends with 0 when it is told to: %s", text())
 	c.account(t, store, ear.got)
 }
 
