@@ -188,24 +188,31 @@ func (d *Daemon) tick(ctx, working context.Context) {
 	}
 }
 
-// handOut starts a run, or records why it is not.
+// handOut starts a run; or records, beside the runs, why it is not.
 func (d *Daemon) handOut(ctx context.Context, setup *Setup, t tick) {
-	if t.missed > 0 {
-		d.metrics.jobs.WithLabelValues("missed").Add(float64(t.missed))
-		if err := setup.Sentinel.PassOver(ctx, t.alert.ID(), t.first, t.last, t.missed); err != nil {
-			d.Log.Error("record missed ticks", "alert_name", t.alert.Name, "error", err)
-		}
-		d.Log.Warn("nothing ran at some ticks; the latest is run now", "alert_name", t.alert.Name, "missed", t.missed, "first", t.first, "last", t.last)
-	}
 	if d.runs.submit(ctx, setup, t) {
 		return
 	}
-	defer setup.users.Done()
 	d.metrics.jobs.WithLabelValues("skipped").Inc()
-	if err := setup.Sentinel.Skip(ctx, t.alert.ID(), t.at); err != nil {
-		d.Log.Error("record a skipped tick", "alert_name", t.alert.Name, "error", err)
+	d.runs.working.Go(func() {
+		defer setup.users.Done()
+		if err := setup.Sentinel.Skip(ctx, t.alert.ID(), t.at); err != nil {
+			d.Log.Error("record a skipped tick", "alert_name", t.alert.Name, "error", err)
+		}
+		d.Log.Warn("the run before has not ended; this tick is skipped", "alert_name", t.alert.Name, "scheduled_time", t.at)
+	})
+}
+
+// passOver records the ticks before t at which nothing ran.
+func (d *Daemon) passOver(ctx context.Context, setup *Setup, t tick) {
+	if t.missed == 0 {
+		return
 	}
-	d.Log.Warn("the run before has not ended; this tick is skipped", "alert_name", t.alert.Name, "scheduled_time", t.at)
+	d.metrics.jobs.WithLabelValues("missed").Add(float64(t.missed))
+	if err := setup.Sentinel.PassOver(ctx, t.alert.ID(), t.first, t.last, t.missed); err != nil {
+		d.Log.Error("record missed ticks", "alert_name", t.alert.Name, "error", err)
+	}
+	d.Log.Warn("nothing ran at some ticks; the latest is run now", "alert_name", t.alert.Name, "missed", t.missed, "first", t.first, "last", t.last)
 }
 
 // await waits for the next tick, or for another agenda.
@@ -230,8 +237,12 @@ func (d *Daemon) evaluate(ctx context.Context, setup *Setup, t tick) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			d.Log.Error("a run ended in a panic: this is a fault of the program", "alert_name", t.alert.Name, "error", fmt.Sprint(cause))
+			if _, err := setup.Sentinel.Missed(ctx, t.alert.ID(), t.at); err != nil { // an ERROR run: its owners hear of it
+				d.Log.Error("record a run that ended in a panic", "alert_name", t.alert.Name, "error", err)
+			}
 		}
 	}()
+	d.passOver(ctx, setup, t)
 	got, err := setup.Sentinel.Evaluate(ctx, t.alert.ID(), t.at)
 	switch {
 	case errors.Is(err, sentinel.ErrNotFound): // it left the file meanwhile

@@ -18,13 +18,17 @@ func (d *Daemon) serve() (stop func()) {
 	if d.Listener == nil {
 		return func() {}
 	}
+	server := &http.Server{Handler: d.handler(), ReadHeaderTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10}
+	go func() { _ = server.Serve(d.Listener) }() // until it is closed
+	return func() { _ = server.Close() }
+}
+
+func (d *Daemon) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /health", d.health)
 	mux.HandleFunc("GET /ready", d.ready)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(d.metrics.registry, promhttp.HandlerOpts{}))
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10}
-	go func() { _ = server.Serve(d.Listener) }() // until it is closed
-	return func() { _ = server.Close() }
+	return mux
 }
 
 // A check is one thing that must be so.

@@ -14,6 +14,8 @@ const (
 	settled = time.Second
 	// agreement is how long after a reading that lacks alerts another must say the same.
 	agreement = 10 * time.Second
+	// patience is after how long a file is read that does not come to rest.
+	patience = 10 * time.Second
 )
 
 // watch follows the alert file and the files that it names. It looks at them again and
@@ -22,7 +24,7 @@ const (
 func (d *Daemon) watch(ctx context.Context) {
 	seen := d.fingerprint()
 	read := seen // as it was when the file was last read
-	var changed, agree time.Time
+	var first, changed, agree time.Time // of the changes since then
 	for pause := settled; ; {
 		asked := d.pause(ctx, pause)
 		if ctx.Err() != nil {
@@ -32,14 +34,17 @@ func (d *Daemon) watch(ctx context.Context) {
 		now, current := d.Clock.Now(), d.fingerprint()
 		pause = max(settled, 200*time.Since(began)) // many files are looked at less often
 		if current != seen {
+			if seen == read {
+				first = now
+			}
 			seen, changed = current, now
 		}
 		switch {
-		case asked, seen != read && now.Sub(changed) >= settled:
+		case asked, seen != read && (now.Sub(changed) >= settled || now.Sub(first) >= patience):
 			read = seen
 			agree = d.reload(ctx, false)
 			// What changed meanwhile is read next; so are files that are named for the first time.
-			seen, changed = d.fingerprint(), now
+			seen, first, changed = d.fingerprint(), now, now
 		case !agree.IsZero() && !now.Before(agree):
 			agree = d.reload(ctx, true)
 		}

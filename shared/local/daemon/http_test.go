@@ -1,0 +1,173 @@
+package daemon
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	_ "modernc.org/sqlite" // to damage a state file
+
+	"github.com/sqlsentinel/sqlsentinel/shared/alert"
+)
+
+func TestReadySaysWhatWasChecked(t *testing.T) {
+	play(t, func(r *rig) {
+		r.alerts = []alert.Alert{minutely("a"), minutely("b")}
+		d := r.start(r.store)
+		code, body := d.get("/ready")
+		require.Equal(t, 200, code)
+		var ready struct {
+			Status string
+			Checks []struct {
+				Name, Detail string
+				OK           bool
+				Latency      *float64 `json:"latency_seconds"`
+			}
+		}
+		require.NoError(t, json.Unmarshal([]byte(body), &ready))
+		require.Equal(t, "ok", ready.Status)
+		names := map[string]string{}
+		for _, c := range ready.Checks {
+			require.True(t, c.OK)
+			require.NotNil(t, c.Latency)
+			names[c.Name] = c.Detail
+		}
+		require.Equal(t, map[string]string{"state": "", "schedules": "2 alerts", "deliveries": "", "recording": "", "config": ""}, names)
+		code, _ = d.get("/health")
+		require.Equal(t, 200, code)
+		code, _ = d.get("/other")
+		require.Equal(t, 404, code)
+	})
+}
+
+// TestADaemonWhoseRunsAllFailIsNotHealthy: a daemon may look well, and none of its runs be
+// worth anything. Here the state loses the table that runs are recorded in.
+func TestADaemonWhoseRunsAllFailIsNotHealthy(t *testing.T) {
+	play(t, func(r *rig) {
+		r.alerts = []alert.Alert{minutely("a", "webhook-team")}
+		d := r.start(r.store)
+		time.Sleep(time.Minute)
+		beats := r.beats
+		require.Equal(t, 1, beats)
+		db, err := sql.Open("sqlite", filepath.Join(r.dir, "state.db"))
+		require.NoError(t, err)
+		defer func() { require.NoError(t, db.Close()) }()
+		_, err = db.ExecContext(r.t.Context(), "ALTER TABLE history RENAME TO gone")
+		require.NoError(t, err)
+		time.Sleep(4 * time.Minute)
+		for _, path := range []string{"/health", "/ready"} {
+			code, body := d.get(path)
+			require.Equal(t, 503, code, path)
+			require.Contains(t, body, "runs could not be recorded")
+		}
+		require.Equal(t, "4", d.metric(`sqlsentinel_scheduler_job_runs_total{result="failed"}`))
+		require.Contains(t, r.log.String(), "a run could not be recorded")
+		require.LessOrEqual(t, r.beats, beats+1, "the heartbeat stops")
+		_, err = db.ExecContext(r.t.Context(), "ALTER TABLE gone RENAME TO history")
+		require.NoError(t, err)
+		time.Sleep(time.Minute)
+		code, _ := d.get("/health")
+		require.Equal(t, 200, code, "it is well again")
+	})
+}
+
+// TestADatabaseThatIsDownIsAnErrorOfTheRunsOnly: the daemon is well, its alerts are not.
+func TestADatabaseThatIsDownIsAnErrorOfTheRunsOnly(t *testing.T) {
+	play(t, func(r *rig) {
+		r.alerts = []alert.Alert{minutely("a")}
+		r.answers(func(context.Context, alert.Alert, alert.Run) alert.Result {
+			return alert.Fail(alert.ErrorUnreachable, "connection refused")
+		})
+		d := r.start(r.store)
+		time.Sleep(5 * time.Minute)
+		code, _ := d.get("/health")
+		require.Equal(t, 200, code)
+		require.Equal(t, "5", d.metric(`sqlsentinel_alerts_total{alert_name="a",status="ERROR"}`))
+		require.Equal(t, "1", d.metric(`sqlsentinel_alerts{status="ERROR"}`))
+		require.Equal(t, "0", d.metric(`sqlsentinel_alerts{status="OK"}`))
+	})
+}
+
+func TestALoopThatStandsStillIsNotHealthy(t *testing.T) {
+	play(t, func(r *rig) {
+		r.alerts = []alert.Alert{minutely("a")}
+		d := r.start(r.store)
+		d.ticking.now(time.Now().Add(-2 * time.Minute))
+		code, body := d.get("/health")
+		require.Equal(t, 503, code)
+		require.Contains(t, body, `"name":"schedules","ok":false,"detail":"stands still for 2m0s"`)
+	})
+}
+
+func TestABrokenHeartbeatIsLoggedAndTriedAgain(t *testing.T) {
+	play(t, func(r *rig) {
+		r.alerts = []alert.Alert{minutely("a")}
+		tries := 0
+		r.start(r.store, func(o *Options) {
+			load := o.Load
+			o.Load = func() (*Setup, error) {
+				setup, err := load()
+				setup.Beat = func(context.Context) error { tries++; return errors.New("502 Bad Gateway") }
+				return setup, err
+			}
+		})
+		r.touch()
+		time.Sleep(5 * time.Minute)
+		require.GreaterOrEqual(t, tries, 5)
+		require.Contains(t, r.log.String(), "the heartbeat failed")
+	})
+}
+
+func TestMetricsTellOfWaitingMessages(t *testing.T) {
+	play(t, func(r *rig) {
+		r.alerts = []alert.Alert{minutely("a", "webhook-team"), minutely("b", "email-team")}
+		r.says(alert.StatusAlert)
+		r.sends(func(_ context.Context, d alert.Delivery) error {
+			if d.Target.Channel == "webhook" {
+				return errors.New("connection refused")
+			}
+			return nil
+		})
+		d := r.start(r.store)
+		time.Sleep(10 * time.Minute)
+		require.Equal(t, "1", d.metric(`sqlsentinel_outbox_deliveries{channel="webhook"}`))
+		require.Equal(t, "0", d.metric(`sqlsentinel_outbox_deliveries{channel="email"}`))
+		require.Equal(t, "550", d.metric(`sqlsentinel_outbox_oldest_seconds{channel="webhook"}`))
+		require.Equal(t, "2", d.metric(`sqlsentinel_episodes_open`))
+		require.Equal(t, "2", d.metric(`sqlsentinel_alerts{status="ALERT"}`))
+		r.edit(minutely("a", "webhook-team"))
+		time.Sleep(20 * time.Second)
+		require.Empty(t, d.metric(`sqlsentinel_alerts_total{alert_name="b",status="ALERT"}`), "what left the file leaves the metrics")
+	})
+}
+
+// TestTheMetricsAreDocumented holds the metrics and the page that lists them together.
+func TestTheMetricsAreDocumented(t *testing.T) {
+	play(t, func(r *rig) {
+		r.alerts = []alert.Alert{minutely("a", "webhook-team")}
+		r.says(alert.StatusAlert)
+		d := r.start(r.store)
+		time.Sleep(2 * time.Minute)
+		_, text := d.get("/metrics")
+		shown := map[string]bool{}
+		for _, m := range regexp.MustCompile(`(?m)^# TYPE (sqlsentinel_\w+)`).FindAllStringSubmatch(text, -1) {
+			shown[m[1]] = true
+		}
+		page, err := os.ReadFile("../../../docs/single-machine.md")
+		require.NoError(t, err)
+		listed := map[string]bool{}
+		for _, m := range regexp.MustCompile("(?m)^\\| `(sqlsentinel_\\w+)").FindAllStringSubmatch(string(page), -1) {
+			listed[m[1]] = true
+		}
+		require.Equal(t, listed, shown)
+		require.True(t, strings.Contains(text, "go_goroutines"))
+	})
+}
