@@ -141,8 +141,14 @@ func TestAKilledDaemon(t *testing.T) {
 // daemon starts one.
 func (c crash) daemon(t *testing.T, start time.Time, log io.Writer) *exec.Cmd {
 	t.Helper()
+	return startDaemon(t, fastClock{start}, log, filepath.Join(c.dir, "alerts.yaml"), "--listen", "none")
+}
+
+// startDaemon starts a process that runs the daemon by a clock.
+func startDaemon(t *testing.T, clock fastClock, log io.Writer, args ...string) *exec.Cmd {
+	t.Helper()
 	cmd := exec.Command(os.Args[0], "-test.run=^TestDaemonChild$")
-	cmd.Env = append(os.Environ(), "SENTINEL_DAEMON_CHILD="+filepath.Join(c.dir, "alerts.yaml"), fmt.Sprint("SENTINEL_DAEMON_START=", start.UnixNano()))
+	cmd.Env = append(os.Environ(), "SENTINEL_DAEMON_CHILD="+strings.Join(args, "\n"), fmt.Sprint("SENTINEL_DAEMON_START=", clock.start.UnixNano()))
 	cmd.Stdout, cmd.Stderr = log, log
 	require.NoError(t, cmd.Start())
 	return cmd
@@ -150,8 +156,8 @@ func (c crash) daemon(t *testing.T, start time.Time, log io.Writer) *exec.Cmd {
 
 // TestDaemonChild is the daemon; by itself it does nothing.
 func TestDaemonChild(t *testing.T) {
-	config := os.Getenv("SENTINEL_DAEMON_CHILD")
-	if config == "" {
+	args := os.Getenv("SENTINEL_DAEMON_CHILD")
+	if args == "" {
 		return
 	}
 	nanos, err := strconv.ParseInt(os.Getenv("SENTINEL_DAEMON_START"), 10, 64)
@@ -162,7 +168,7 @@ func TestDaemonChild(t *testing.T) {
 	a.wire = func(o *sentinel.Options) { o.LeaseMargin = time.Minute }
 	ctx, cancel := context.WithCancelCause(t.Context())
 	stopOnSignal(cancel)
-	os.Exit(a.finish(ctx, a.execute(ctx, []string{"daemon", config, "--no-env-file", "--listen", "none"})))
+	os.Exit(a.finish(ctx, a.execute(ctx, append([]string{"daemon", "--no-env-file"}, strings.Split(args, "\n")...))))
 }
 
 // quiet tells whether the alert has recovered and all is told.

@@ -46,7 +46,7 @@ func (a *app) deliveriesListCommand() *cobra.Command {
 		Example: "  sqlsentinel deliveries list --alert 'Daily *' --status dead --status pending",
 		Args:    configOnly(),
 		RunE: func(c *cobra.Command, args []string) error {
-			s, err := a.load(c.Context(), first(args))
+			s, err := a.loadStored(c.Context(), first(args))
 			if err != nil {
 				return err
 			}

@@ -20,7 +20,7 @@ func (a *app) deliveriesShowCommand() *cobra.Command {
 		Example: "  sqlsentinel deliveries show dlv_7q2f",
 		Args:    between(1, 2, "ID, after CONFIG if it is not the default,"),
 		RunE: func(c *cobra.Command, args []string) error {
-			s, err := a.load(c.Context(), first(args[:len(args)-1]))
+			s, err := a.loadStored(c.Context(), first(args[:len(args)-1]))
 			if err != nil {
 				return err
 			}
@@ -107,7 +107,7 @@ If the first argument is not the id of a delivery, it is CONFIG.`,
 			if all == (len(ids) > 0) {
 				return usagef("name the deliveries to redrive, or give --all-dead; see %s --help", c.CommandPath())
 			}
-			s, err := a.load(c.Context(), path)
+			s, err := a.loadStored(c.Context(), path)
 			if err != nil {
 				return err
 			}

@@ -25,7 +25,7 @@ A run is named by its id, by the first characters of it, or by its alert: then i
 		Args:              between(1, 2, "RUN_ID or ALERT, after CONFIG if it is not the default,"),
 		ValidArgsFunction: a.completeAlerts,
 		RunE: func(c *cobra.Command, args []string) error {
-			s, err := a.load(c.Context(), first(args[:len(args)-1]))
+			s, err := a.loadStored(c.Context(), first(args[:len(args)-1]))
 			if err != nil {
 				return err
 			}

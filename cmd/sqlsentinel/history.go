@@ -28,7 +28,7 @@ func (a *app) historyCommand() *cobra.Command {
   sqlsentinel history --since 2026-11-01 --json`,
 		Args: configOnly(),
 		RunE: func(c *cobra.Command, args []string) error {
-			s, err := a.load(c.Context(), first(args))
+			s, err := a.loadStored(c.Context(), first(args))
 			if err != nil {
 				return err
 			}

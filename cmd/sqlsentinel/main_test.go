@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -32,7 +34,7 @@ func TestScripts(t *testing.T) {
 		UpdateScripts:       os.Getenv("UPDATE_SCRIPTS") != "",
 		Setup:               setUpScript,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"json": scriptJSON, "receiver": scriptReceiver, "mail": scriptMail, "exits": scriptExits, "sqlite": scriptSQLite,
+			"json": scriptJSON, "receiver": scriptReceiver, "mail": scriptMail, "exits": scriptExits, "sqlite": scriptSQLite, "eventually": scriptEventually,
 		},
 	})
 }
@@ -49,6 +51,15 @@ func setUpScript(env *testscript.Env) error {
 	}
 	env.Defer(func() { _ = mails.Close() })
 	env.Values[receiverKey{}], env.Values[mailKey{}] = receiver, mails
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	_, port, _ := net.SplitHostPort(free.Addr().String())
+	env.Setenv("FREE_PORT", port)
+	if err := free.Close(); err != nil {
+		return err
+	}
 	env.Setenv("URL", receiver.server.URL)
 	env.Setenv("SMTP_HOST", mails.Host())
 	env.Setenv("SMTP_PORT", strconv.Itoa(mails.Port()))
@@ -146,6 +157,15 @@ func scriptExits(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	if got != args[0] {
 		ts.Fatalf("exit code %s, not %s\nstdout: %s\nstderr: %s", got, args[0], ts.ReadFile("stdout"), ts.ReadFile("stderr"))
+	}
+}
+
+// scriptEventually is: eventually sqlsentinel ARGS…, until it succeeds.
+func scriptEventually(ts *testscript.TestScript, _ bool, args []string) {
+	for deadline := time.Now().Add(30 * time.Second); ts.Exec(args[0], args[1:]...) != nil; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			ts.Fatalf("it does not succeed\nstderr: %s", ts.ReadFile("stderr"))
+		}
 	}
 }
 

@@ -24,7 +24,7 @@ state of CONFIG: for the textfile collector of a node, where alerts are run by c
 			if text, err := a.ask(c.Context(), address, "/metrics"); err == nil {
 				return a.write(text)
 			}
-			s, err := a.load(c.Context(), first(args))
+			s, err := a.loadStored(c.Context(), first(args))
 			if err != nil {
 				return err
 			}

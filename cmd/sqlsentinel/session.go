@@ -45,6 +45,40 @@ func (a *app) loadFile(path string) (*session, error) {
 	return s, err
 }
 
+// loadStored is load for commands about what is stored. They go on while the alert file is
+// not valid, with the alerts of the last valid one; a daemon does the same.
+func (a *app) loadStored(ctx context.Context, path string) (*session, error) {
+	if stack, ok := a.stackName(); ok {
+		return a.loadStack(ctx, stack)
+	}
+	s, err := a.loadQuietly(path)
+	var problems config.Problems
+	if !errors.As(err, &problems) {
+		return s, err
+	}
+	if err := s.recall(ctx); err != nil || len(s.file.Alerts) == 0 {
+		return nil, a.reject(problems)
+	}
+	for _, p := range problems {
+		a.sayProblem(p)
+	}
+	a.secrets.Store(s.file.Secrets)
+	a.say("sqlsentinel: warning: the alert file is not valid, and not in force; the alerts are those of the last valid one")
+	return s, nil
+}
+
+// recall takes the alerts that the state has for those of the file.
+func (s *session) recall(ctx context.Context) (err error) {
+	store, err := s.readFile(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	definitions, err := store.Definitions(ctx, s.file.Scope)
+	recalled(s.file, definitions)
+	return err
+}
+
 // reject tells the problems of a file, on stdout as JSON or on stderr as lines.
 func (a *app) reject(problems config.Problems) error {
 	if a.flags.json {
@@ -75,7 +109,8 @@ func (a *app) sayProblem(p config.Problem) {
 	a.say("%s", printable(text))
 }
 
-// loadQuietly reads the alert file; what is wrong in it is a config.Problems.
+// loadQuietly reads the alert file. What is wrong in it is a config.Problems; the session's
+// file is then what config.Parse leaves of it.
 func (a *app) loadQuietly(path string) (*session, error) {
 	path, err := a.configPath(path)
 	if err != nil {
@@ -96,11 +131,10 @@ func (a *app) loadQuietly(path string) (*session, error) {
 	if err != nil && !errors.As(err, &problems) {
 		return nil, &failure{exitUsage, err}
 	}
-	if err != nil {
-		return nil, err
+	if err == nil {
+		a.secrets.Store(file.Secrets)
 	}
-	a.secrets.Store(file.Secrets)
-	return &session{app: a, file: file}, nil
+	return &session{app: a, file: file}, err
 }
 
 // readConfig reads an alert file from disk or from S3. One from S3 has no folder: what is

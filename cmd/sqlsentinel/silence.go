@@ -40,7 +40,7 @@ always told. A new silence takes the place of the one before.`,
 			if (flags.duration == "") == (flags.until == "") {
 				return usagef("say how long: either --duration or --until")
 			}
-			s, err := a.load(c.Context(), first(args))
+			s, err := a.loadStored(c.Context(), first(args))
 			if err != nil {
 				return err
 			}

@@ -43,14 +43,8 @@ func (a *app) loadStack(ctx context.Context, name string) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	file := &config.File{Path: "dynamodb://" + name, Scope: name, Databases: map[string]alert.Database{}, Secrets: alert.NewSecrets(nil)}
-	for _, key := range slices.Sorted(maps.Keys(definitions)) {
-		x := definitions[key].Alert
-		file.Alerts = append(file.Alerts, x)
-		if x.Connection != nil {
-			file.Databases[x.Database] = *x.Connection
-		}
-	}
+	file := &config.File{Path: "dynamodb://" + name, Scope: name, Secrets: alert.NewSecrets(nil)}
+	recalled(file, definitions)
 	a.secrets.Store(file.Secrets)
 	status, err := store.SyncStatus(ctx, name)
 	if err != nil {
@@ -60,6 +54,18 @@ func (a *app) loadStack(ctx context.Context, name string) (*session, error) {
 		a.say("sqlsentinel: warning: the configuration in s3://%s/%s is not in force: %s", stack.Bucket, control.ConfigKey, firstLine(status.Problem))
 	}
 	return &session{app: a, file: file, stack: stack}, nil
+}
+
+// recalled makes stored alerts those of a file.
+func recalled(file *config.File, definitions map[string]sentinel.Definition) {
+	file.Databases = map[string]alert.Database{}
+	for _, key := range slices.Sorted(maps.Keys(definitions)) {
+		x := definitions[key].Alert
+		file.Alerts = append(file.Alerts, x)
+		if x.Connection != nil {
+			file.Databases[x.Database] = *x.Connection
+		}
+	}
 }
 
 func firstLine(text string) string {

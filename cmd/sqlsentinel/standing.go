@@ -31,8 +31,12 @@ type standing struct {
 	Overdue              bool          `json:"overdue"`
 	PendingDeliveries    int           `json:"pending_deliveries"`
 	DeadDeliveries       int           `json:"dead_deliveries"`
-	BadClock             bool          `json:"bad_clock"`
-	Enabled              bool          `json:"enabled"`
+	// MissedRuns are ticks, ever, at which no daemon ran; SkippedRuns those at which the run
+	// before had not ended.
+	MissedRuns  int  `json:"missed_runs"`
+	SkippedRuns int  `json:"skipped_runs"`
+	BadClock    bool `json:"bad_clock"`
+	Enabled     bool `json:"enabled"`
 
 	zone  *time.Location
 	keyed bool
@@ -76,7 +80,8 @@ func (s *session) standing(x alert.Alert, k knowledge, schedules *alert.Schedule
 		Name: x.Name, Since: when(state.Since), ConsecutiveAlerts: state.ConsecutiveAlerts, ConsecutiveOKs: state.ConsecutiveOKs,
 		ErrorEpisode: episodeOf(state.ErrorEpisode), Firing: state.Open(), Instances: []instanceJSON{}, Silences: s.silencesOf(state),
 		Escalations: state.Escalations, NotificationFailures: counts.Failures, LastChannel: optional(counts.LastChannel),
-		PendingDeliveries: counts.Pending, DeadDeliveries: counts.Dead, BadClock: state.BadClock, Enabled: x.Enabled, keyed: len(x.Key) > 0,
+		PendingDeliveries: counts.Pending, DeadDeliveries: counts.Dead,
+		MissedRuns: counts.Missed, SkippedRuns: counts.Skipped, BadClock: state.BadClock, Enabled: x.Enabled, keyed: len(x.Key) > 0,
 	}
 	if err := s.time(&out, x, state, k, schedules); err != nil {
 		return out, err

@@ -25,7 +25,7 @@ and undelivered messages are shown beside it. It changes nothing.`,
   sqlsentinel status --json | jq '.alerts[] | select(.status != "OK")'`,
 		Args: configOnly(),
 		RunE: func(c *cobra.Command, args []string) error {
-			s, err := a.load(c.Context(), first(args))
+			s, err := a.loadStored(c.Context(), first(args))
 			if err != nil {
 				return err
 			}
@@ -190,6 +190,9 @@ func (x *standing) note() string {
 	}
 	if x.BadClock {
 		parts = append(parts, "bad clock: the run before the last one is dated in the future")
+	}
+	if x.MissedRuns+x.SkippedRuns > 0 {
+		parts = append(parts, fmt.Sprintf("so far %d ticks missed, %d skipped", x.MissedRuns, x.SkippedRuns))
 	}
 	return strings.Join(parts, "; ")
 }

@@ -25,7 +25,7 @@ by the next run.`,
 			if len(a.flags.alerts) == 0 {
 				return usagef("name the alert to unsilence with --alert")
 			}
-			s, err := a.load(c.Context(), first(args))
+			s, err := a.loadStored(c.Context(), first(args))
 			if err != nil {
 				return err
 			}

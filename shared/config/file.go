@@ -64,7 +64,7 @@ type File struct {
 // maxSize bounds an alert file, in bytes.
 const maxSize = 32 << 20
 
-// Load reads a file. The error is Problems if the content is wrong.
+// Load reads a file, and returns what Parse does.
 func Load(path string, o Options) (*File, error) {
 	info, err := os.Stat(path)
 	if err != nil {

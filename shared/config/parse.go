@@ -31,7 +31,8 @@ type parser struct {
 }
 
 // Parse reads the content of a file that stands at path. The error is Problems if the
-// content is wrong.
+// content is wrong; the File then has Path, Dir, Scope and Secrets only, by which what is
+// stored of it is found.
 func Parse(path string, data []byte, o Options) (*File, error) {
 	p := &parser{o: o, channels: map[string]Channel{}, named: map[string]alert.Target{}, cache: map[[2]string]scheduleResult{}}
 	p.file, p.active = path, map[*yaml.Node]bool{}
@@ -58,7 +59,7 @@ func (p *parser) finish() (*File, error) {
 	errors := slices.DeleteFunc(slices.Clone(p.problems), func(x Problem) bool { return x.Severity != "error" })
 	p.out.Warnings = slices.DeleteFunc(slices.Clone(p.problems), func(x Problem) bool { return x.Severity == "error" })
 	if len(errors) > 0 {
-		return nil, p.problems
+		return &File{Path: p.out.Path, Dir: p.out.Dir, Scope: p.out.Scope, Secrets: p.out.Secrets}, p.problems
 	}
 	if p.o.Scope != "" {
 		p.out.Scope = p.o.Scope
