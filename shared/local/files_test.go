@@ -290,3 +290,31 @@ func contents(t *testing.T, dir string) map[string]string {
 	}
 	return out
 }
+
+func TestACopyByVacuumOfABusyStateIsWhole(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, local.Options{Path: filepath.Join(dir, "state.db")})
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan int)
+	go func() {
+		n := 0
+		for ; ctx.Err() == nil; n++ {
+			if err := commitRun(s, "a", n); err != nil {
+				break
+			}
+		}
+		done <- n
+	}()
+	require.Eventually(t, func() bool { states, _ := s.States(t.Context(), "test"); return states["a"].Version > 10 }, 10*time.Second, time.Millisecond)
+	db, err := sql.Open("sqlite", filepath.Join(dir, "state.db"))
+	require.NoError(t, err)
+	_, err = db.Exec("VACUUM INTO ?", filepath.Join(dir, "copy.db"))
+	require.NoError(t, err)
+	require.NoError(t, db.Close())
+	stop()
+	written := <-done
+	states, err := open(t, local.Options{Path: filepath.Join(dir, "copy.db")}).States(t.Context(), "test")
+	require.NoError(t, err)
+	require.Greater(t, int(states["a"].Version), 10)
+	require.LessOrEqual(t, int(states["a"].Version), written)
+}

@@ -41,6 +41,8 @@ type TickReport struct {
 	Pending, Stuck, Dead int
 	Oldest               time.Time
 	Silences, Episodes   int
+	// PassedOver counts the ticks, ever, at which nothing ran, where the store counts them.
+	PassedOver int
 }
 
 // Tick does what must be done between runs, once a minute: it records runs that never
@@ -164,6 +166,7 @@ func (s *Sentinel) outbox(ctx context.Context, scope string, report *TickReport)
 	}
 	for _, c := range counts {
 		report.Dead += c.Dead
+		report.PassedOver += c.Missed
 	}
 	return nil
 }

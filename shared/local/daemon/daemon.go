@@ -208,7 +208,6 @@ func (d *Daemon) passOver(ctx context.Context, setup *Setup, t tick) {
 	if t.missed == 0 {
 		return
 	}
-	d.metrics.jobs.WithLabelValues("missed").Add(float64(t.missed))
 	if err := setup.Sentinel.PassOver(ctx, t.alert.ID(), t.first, t.last, t.missed); err != nil {
 		d.Log.Error("record missed ticks", "alert_name", t.alert.Name, "error", err)
 	}

@@ -30,7 +30,7 @@ func TestTheDaemonRunsEachTickAndTells(t *testing.T) {
 		require.Equal(t, "1", d.metric(`sqlsentinel_alerts_total{alert_name="stock",status="ALERT"}`))
 		require.Equal(t, "2", d.metric(`sqlsentinel_notifications_total{channel="webhook",status="sent"}`))
 		require.Equal(t, "4", d.metric(`sqlsentinel_scheduler_job_runs_total{result="run"}`))
-		require.Equal(t, "0", d.metric(`sqlsentinel_scheduler_job_runs_total{result="missed"}`))
+		require.Equal(t, "0", d.metric("sqlsentinel_missed_ticks_total"))
 		require.Equal(t, "1", d.metric(`sqlsentinel_scheduler_jobs`))
 		require.Equal(t, "270", d.metric(`sqlsentinel_uptime_seconds`))
 	})
@@ -70,7 +70,7 @@ func TestMissedTicksRunOnceAndAreCounted(t *testing.T) {
 		time.Sleep(time.Minute)
 		require.Equal(t, []string{"stock 00:01", "stock 00:02", "stock 00:12", "stock 00:13"}, r.queries())
 		require.Equal(t, 9, r.counts("stock").Missed)
-		require.Equal(t, "9", d.metric(`sqlsentinel_scheduler_job_runs_total{result="missed"}`))
+		require.Equal(t, "9", d.metric("sqlsentinel_missed_ticks_total"))
 		require.Contains(t, r.log.String(), "missed=9")
 		codes := map[alert.Code]int{}
 		for _, record := range r.history() {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -150,7 +151,8 @@ func TestMetricsTellOfWaitingMessages(t *testing.T) {
 }
 
 // TestTheMetricsAreDocumented holds the metrics and the page that lists them together.
-func TestTheMetricsAreDocumented(t *testing.T) {
+func TestTheMetricsAreDocumentedAndWellFormed(t *testing.T) {
+	var exposition string
 	play(t, func(r *rig) {
 		r.alerts = []alert.Alert{minutely("a", "webhook-team")}
 		r.says(alert.StatusAlert)
@@ -169,5 +171,55 @@ func TestTheMetricsAreDocumented(t *testing.T) {
 		}
 		require.Equal(t, listed, shown)
 		require.True(t, strings.Contains(text, "go_goroutines"))
+		exposition = text
 	})
+	lint(t, exposition)
+}
+
+// lint shows the metrics to Prometheus's checker. Where that is not installed it is left out
+// loudly, and fails on the gate.
+func lint(t *testing.T, metrics string) {
+	path, err := exec.LookPath("promtool")
+	if err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("promtool is not installed; Debian's package prometheus has it")
+		}
+		t.Skip("SKIPPED: promtool is not installed; Debian's package prometheus has it")
+	}
+	check := exec.Command(path, "check", "metrics")
+	check.Stdin = strings.NewReader(metrics)
+	out, err := check.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+}
+
+// TestEveryLogLineIsExplained holds the lines of the log and the page that explains them together.
+func TestEveryLogLineIsExplained(t *testing.T) {
+	page, err := os.ReadFile("../../../docs/operations.md")
+	require.NoError(t, err)
+	_, section, found := strings.Cut(string(page), "\n## Log lines of the daemon\n")
+	require.True(t, found)
+	section, _, _ = strings.Cut(section, "\n## ")
+	explained := map[string]bool{}
+	for row := range strings.Lines(section) {
+		if cells := strings.Split(row, "|"); len(cells) > 2 {
+			for _, m := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(cells[1], -1) {
+				explained[m[1]] = true
+			}
+		}
+	}
+	written := map[string]bool{"listening": true} // which the command writes
+	files, err := filepath.Glob("*.go")
+	require.NoError(t, err)
+	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		source, err := os.ReadFile(name)
+		require.NoError(t, err)
+		for _, m := range regexp.MustCompile(`\.Log\.(?:Debug|Info|Warn|Error|Log)\((?:ctx, level, )?"([^"]+)"`).FindAllStringSubmatch(string(source), -1) {
+			written[m[1]] = true
+		}
+	}
+	require.Greater(t, len(written), 20)
+	require.Equal(t, written, explained)
 }

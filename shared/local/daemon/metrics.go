@@ -30,12 +30,12 @@ func newMetrics(d *Daemon) *metrics {
 		notifications: counter("notifications_total", "Attempts at messages, by channel and what became of the message.", "channel", "status"),
 		sending: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "sqlsentinel_notification_duration_seconds", Help: "How long attempts at messages took.",
 			Buckets: prometheus.ExponentialBuckets(0.001, 4, 8)}, []string{"channel"}),
-		jobs:    counter("scheduler_job_runs_total", "Ticks by what became of them: run, failed to be recorded, skipped during the run before, missed while nothing ran.", "result"),
+		jobs:    counter("scheduler_job_runs_total", "Ticks by what became of them: run, failed to be recorded, skipped because the run before had not ended.", "result"),
 		reloads: counter("config_reloads_total", "Readings of the alert file, by result.", "result"),
 		depth:   prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "sqlsentinel_outbox_deliveries", Help: "Messages that are not settled."}, []string{"channel"}),
 		age:     prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "sqlsentinel_outbox_oldest_seconds", Help: "The age of the oldest message that is not settled."}, []string{"channel"}),
 	}
-	for _, result := range []string{"run", "failed", "skipped", "missed"} {
+	for _, result := range []string{"run", "failed", "skipped"} {
 		m.jobs.WithLabelValues(result)
 	}
 	for _, result := range []string{"ok", "failed"} {
@@ -87,6 +87,8 @@ func (m *metrics) gauges(d *Daemon) {
 	} {
 		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "sqlsentinel_" + name, Help: g.help}, g.of))
 	}
+	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "sqlsentinel_missed_ticks_total", Help: "Ticks at which nothing ran, ever: the state keeps the count."},
+		report(func(r sentinel.TickReport) int { return r.PassedOver })))
 	info := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "sqlsentinel_build_info", Help: "The version, as a label."}, []string{"version"})
 	info.WithLabelValues(d.Version).Set(1)
 	m.registry.MustRegister(info, standing{d})
