@@ -51,7 +51,9 @@ type said struct {
 	alert, target string
 }
 
-func (s said) String() string { return fmt.Sprintf("%v %s %s→%s", s.after, s.event, s.alert, s.target) }
+func (s said) String() string {
+	return fmt.Sprintf("%v %s %s→%s", s.after, s.event, s.alert, s.target)
+}
 
 // lines is a log that tests read.
 type lines struct {
@@ -236,7 +238,9 @@ func (r *rig) queries() []string {
 
 // sorted are lines in order, for what happens at one time comes in any.
 func sorted(lines []string) []string {
-	slices.SortStableFunc(lines, func(a, b string) int { return strings.Compare(a[strings.LastIndex(a, " "):]+a, b[strings.LastIndex(b, " "):]+b) })
+	slices.SortStableFunc(lines, func(a, b string) int {
+		return strings.Compare(a[strings.LastIndex(a, " "):]+a, b[strings.LastIndex(b, " "):]+b)
+	})
 	return lines
 }
 

@@ -23,7 +23,7 @@ const (
 // renamed over, or a symbolic link that leads elsewhere now.
 func (d *Daemon) watch(ctx context.Context) {
 	seen := d.fingerprint()
-	read := seen // as it was when the file was last read
+	read := seen                        // as it was when the file was last read
 	var first, changed, agree time.Time // of the changes since then
 	for pause := settled; ; {
 		asked := d.pause(ctx, pause)
