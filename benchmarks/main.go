@@ -1,6 +1,6 @@
 // Command benchmarks measures what SQL Sentinel costs beyond the queries themselves, as
 // ratios against floors that run in turn with it: a raw serial loop of the same queries
-// through the same drivers. It builds the binary, makes its own data in a temporary
+// through the same drivers, a bare loop of POSTs, the run of the same file. It builds the binary, makes its own data in a temporary
 // folder, prints a table and exits 1 if a bar is missed.
 //
 //	go run ./benchmarks                  SQLite, and PostgreSQL if it is installed
@@ -18,6 +18,7 @@ import (
 func main() {
 	rounds := flag.Int("rounds", 5, "measured rounds; the median counts")
 	quick := flag.Bool("quick", false, "a tenth of the alerts and no bars")
+	only := flag.String("only", "", "one group: run, functions or daemon")
 	floor := flag.String("floor", "", "internal: run as the serial floor on this database")
 	queries := flag.String("queries", "", "internal: the floor's queries, one a line")
 	flag.Parse()
@@ -25,7 +26,7 @@ func main() {
 		exitOn(runFloor(*floor, *queries))
 		return
 	}
-	failed, err := bench(*rounds, *quick)
+	failed, err := bench(*rounds, *quick, *only)
 	exitOn(err)
 	if failed && !*quick {
 		os.Exit(1)
@@ -40,7 +41,7 @@ func exitOn(err error) {
 }
 
 // bench runs every comparison and reports whether a bar was missed.
-func bench(rounds int, quick bool) (failed bool, err error) {
+func bench(rounds int, quick bool, only string) (failed bool, err error) {
 	dir, err := os.MkdirTemp("", "sqlsentinel-bench-")
 	if err != nil {
 		return false, fmt.Errorf("make a folder: %w", err)
@@ -55,9 +56,21 @@ func bench(rounds int, quick bool) (failed bool, err error) {
 	}
 	defer b.close()
 	fmt.Printf("%s, %d CPUs, %s/%s, medians of %d rounds\n\n", runtime.Version(), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, rounds)
-	for _, step := range []func() error{b.steadySQLite, b.steadyPostgres, b.overhead, b.validate, b.start, b.functions} {
-		if err := step(); err != nil {
-			return false, err
+	for _, group := range []struct {
+		name  string
+		steps []func() error
+	}{
+		{"run", []func() error{b.steadySQLite, b.steadyPostgres, b.overhead, b.validate, b.start}},
+		{"functions", []func() error{b.functions}},
+		{"daemon", []func() error{b.deliveries, b.idle, b.soak}},
+	} {
+		for _, step := range group.steps {
+			if only != "" && only != group.name {
+				continue
+			}
+			if err := step(); err != nil {
+				return false, err
+			}
 		}
 	}
 	return b.failed, nil

@@ -41,7 +41,17 @@ func (b *suite) prepare() error {
 	}
 	b.linked = max(version.rss-bareRSS, 0)
 	b.receiver = httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
-	return nil
+	return b.orders()
+}
+
+// orders makes the table that the alerts scan.
+func (b *suite) orders() error {
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(b.dir, "orders.db"))
+	if err != nil {
+		return fmt.Errorf("open: %w", err)
+	}
+	defer func() { _ = db.Close() }()
+	return fill(db, 1000/b.scale, func(int) string { return "?" })
 }
 
 func (b *suite) close() { b.receiver.Close() }
@@ -86,16 +96,7 @@ func (b *suite) steady(name, url string) error {
 }
 
 func (b *suite) steadySQLite() error {
-	path := filepath.Join(b.dir, "orders.db")
-	db, err := sql.Open("sqlite", "file:"+path)
-	if err != nil {
-		return fmt.Errorf("open: %w", err)
-	}
-	defer func() { _ = db.Close() }()
-	if err := fill(db, 1000/b.scale, func(int) string { return "?" }); err != nil {
-		return err
-	}
-	return b.steady("sqlite", "sqlite:///"+path)
+	return b.steady("sqlite", "sqlite:///"+filepath.Join(b.dir, "orders.db"))
 }
 
 func (b *suite) steadyPostgres() error {

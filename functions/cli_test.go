@@ -101,7 +101,7 @@ func (w *world) apply(dir string, args ...string) (code int, stdout, stderr stri
 		case <-done:
 			return code, stdout, stderr
 		case <-time.After(500 * time.Millisecond):
-			w.invoke("sync", eventFile(w, "sync-tick.json"))
+			w.invoke("sync", eventFile(w, "sync.json"))
 		}
 	}
 }

@@ -149,7 +149,7 @@ func TestTheSyncFunctionKilledAtEachCallComesToTheSameEnd(t *testing.T) {
 		f.Invoke(eventFile(t, "sync-s3-created.json"), 30*time.Second)
 		p.kill(0, false, nil)
 		require.NoError(t, w.unlock())
-		w.invoke("sync", eventFile(t, "sync-tick.json"))
+		w.invoke("sync", eventFile(t, "sync.json"))
 		status, err := w.store.SyncStatus(t.Context(), w.stack)
 		require.NoError(t, err)
 		require.Empty(t, status.Problem)

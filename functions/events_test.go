@@ -15,16 +15,16 @@ import (
 	"github.com/sqlsentinel/sqlsentinel/shared/cloud"
 )
 
-// dailyRevenue is the alert that the events of the folder name.
-const dailyRevenue = `
+// failedPayments is the alert that the events of the folder name.
+const failedPayments = `
 database: {url: "${SHOP_URL}"}
 alerts:
-  - {name: "Daily revenue", query: "SELECT 'OK' AS status, 12.50 AS actual_value", schedule: "0 9 * * *"}
+  - {name: "Failed payments", query: "SELECT 'OK' AS status, 12.50 AS actual_value", schedule: "0 9 * * *"}
 `
 
 func TestEveryEventOfTheFolderIsHandled(t *testing.T) {
 	w := newWorld(t)
-	require.Empty(t, w.upload(dailyRevenue).Problem)
+	require.Empty(t, w.upload(failedPayments).Problem)
 	files, err := os.ReadDir("../events")
 	require.NoError(t, err)
 	require.NotEmpty(t, files)
@@ -32,7 +32,7 @@ func TestEveryEventOfTheFolderIsHandled(t *testing.T) {
 	files[0], files[tick] = files[tick], files[0] // before a run of now, after which it would be late
 	for _, file := range files {
 		t.Run(file.Name(), func(t *testing.T) {
-			name, _, _ := strings.Cut(file.Name(), "-")
+			name, _, _ := strings.Cut(strings.TrimSuffix(file.Name(), ".json"), "-")
 			payload := w.invoke(name, eventFile(t, file.Name()))
 			switch name {
 			case "query":
@@ -53,10 +53,10 @@ func TestEveryEventOfTheFolderIsHandled(t *testing.T) {
 
 func TestEventsThatNothingCanBeDoneAboutAreRefusedAndNotRepeated(t *testing.T) {
 	w := newWorld(t)
-	require.Empty(t, w.upload(dailyRevenue).Problem)
+	require.Empty(t, w.upload(failedPayments).Problem)
 	for event, cause := range map[string]string{
 		`[]`: "no JSON object", `{}`: "names no alert", `{"alert": "nobody"}`: `no alert \"nobody\"`, `{"alert": "nobody", "dry_run": true}`: `no alert \"nobody\"`,
-		`{"alert": "Daily revenue", "scheduled_time": "<aws.scheduler.scheduled-time>"}`: "is no time such as",
+		`{"alert": "Failed payments", "scheduled_time": "<aws.scheduler.scheduled-time>"}`: "is no time such as",
 	} {
 		answer := w.function("query").Invoke([]byte(event), 10*time.Second)
 		require.NoError(t, answer.Err, "an error would be tried again")
@@ -67,7 +67,7 @@ func TestEventsThatNothingCanBeDoneAboutAreRefusedAndNotRepeated(t *testing.T) {
 
 func TestAQueryThatKillsItsProcessIsAnErrorInTheEnd(t *testing.T) {
 	w := newWorld(t)
-	require.Empty(t, w.upload(strings.ReplaceAll(dailyRevenue, `SELECT 'OK' AS status, 12.50 AS actual_value`, `SELECT 'OK' AS status FROM pg_sleep(5)`)).Problem)
+	require.Empty(t, w.upload(strings.ReplaceAll(failedPayments, `SELECT 'OK' AS status, 12.50 AS actual_value`, `SELECT 'OK' AS status FROM pg_sleep(5)`)).Problem)
 	f := w.function("query")
 	go func() {
 		// Once the database has the query, the process dies over it.
@@ -78,8 +78,8 @@ func TestAQueryThatKillsItsProcessIsAnErrorInTheEnd(t *testing.T) {
 		}
 		f.Kill()
 	}()
-	require.Error(t, f.Invoke(eventFile(t, "query-direct.json"), 20*time.Second).Err)
-	snapshot, err := w.store.Load(t.Context(), alert.ID{Scope: w.stack, Name: "Daily revenue"})
+	require.Error(t, f.Invoke(eventFile(t, "query.json"), 20*time.Second).Err)
+	snapshot, err := w.store.Load(t.Context(), alert.ID{Scope: w.stack, Name: "Failed payments"})
 	require.NoError(t, err)
 	require.Nil(t, snapshot.State.Last, "nothing is recorded; the tick does it when the run is overdue")
 }

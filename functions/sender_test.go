@@ -170,7 +170,7 @@ func TestASenderDoesNotSendToItsOwnQueue(t *testing.T) {
 	w.env["SENTINEL_SWEEP_AFTER"] = "1"
 	require.Empty(t, w.upload(plain("a")).Problem)
 	require.Eventually(t, func() bool {
-		w.invoke("sync", eventFile(t, "sync-tick.json"))
+		w.invoke("sync", eventFile(t, "sync.json"))
 		return w.deliver("webhook") == 1
 	}, 20*time.Second, 100*time.Millisecond, "the sweeper enqueues it once it is past its time")
 }

@@ -66,7 +66,7 @@ func TestSchedulesFollowTheFunctionUnderABrokenConfigurationToo(t *testing.T) {
 	w.function("sync").Kill()
 	delete(w.functions, "sync")
 	w.env["SENTINEL_QUERY_ARN"] += "-new"
-	w.invoke("sync", eventFile(t, "sync-tick.json"))
+	w.invoke("sync", eventFile(t, "sync.json"))
 	list, err := w.schedules.ListSchedules(t.Context(), &scheduler.ListSchedulesInput{GroupName: &w.stack})
 	require.NoError(t, err)
 	require.Len(t, list.Schedules, 1)
@@ -77,7 +77,7 @@ func TestSchedulesFollowTheFunctionUnderABrokenConfigurationToo(t *testing.T) {
 
 func TestAConfigurationThatIsDeletedRemovesNothing(t *testing.T) {
 	w := newWorld(t)
-	w.invoke("sync", eventFile(t, "sync-tick.json"))
+	w.invoke("sync", eventFile(t, "sync.json"))
 	status, err := w.store.SyncStatus(t.Context(), w.stack)
 	require.NoError(t, err)
 	require.Empty(t, status.Problem, "there is no configuration yet, which is no problem")
@@ -100,7 +100,7 @@ func TestRemovingManyAlertsNeedsAYes(t *testing.T) {
 	require.Len(t, w.ticks(time.Now()), 4)
 	_, err := w.configs.Write(t.Context(), []byte(plain("a", "b")), true)
 	require.NoError(t, err)
-	w.invoke("sync", eventFile(t, "sync-tick.json"))
+	w.invoke("sync", eventFile(t, "sync.json"))
 	status, err := w.store.SyncStatus(t.Context(), w.stack)
 	require.NoError(t, err)
 	require.Equal(t, []string{"c", "d"}, status.Removed)
@@ -147,14 +147,14 @@ func TestTheTickRecordsRunsThatNeverCameAndTellsTheOwners(t *testing.T) {
 	d.ScheduledSince = time.Now().Add(-time.Hour)
 	require.NoError(t, w.store.PutDefinitions(t.Context(), []sentinel.Definition{d}))
 	w.invoke("query", cloud.Tick{Alert: "late", ScheduledTime: time.Now().Add(-40 * time.Minute).UTC().Format(time.RFC3339)})
-	w.invoke("sync", eventFile(t, "sync-tick.json"))
+	w.invoke("sync", eventFile(t, "sync.json"))
 	history, err := w.store.History(t.Context(), sentinel.HistoryFilter{Scope: w.stack})
 	require.NoError(t, err)
 	require.Len(t, history, 2)
 	require.Equal(t, alert.StatusError, history[0].Status)
 	require.Equal(t, alert.ErrorMissed, history[0].Reasons[0].Code)
 	w.logs("sync", `"missed_runs_total":1`)
-	w.invoke("sync", eventFile(t, "sync-tick.json"))
+	w.invoke("sync", eventFile(t, "sync.json"))
 	require.Eventually(t, func() bool { return strings.Count(w.function("sync").Log(), `"overdue_alerts":1`) == 2 }, 10*time.Second, 10*time.Millisecond, "it stays overdue until a run comes")
 	require.Equal(t, 1, strings.Count(w.function("sync").Log(), `"missed_runs_total":1`), "and is recorded once")
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -26,6 +27,11 @@ type daemonFlags struct {
 	listen, logFile string
 	grace           time.Duration
 }
+
+// evaluated is how many alerts of a database the daemon evaluates at once. It is fewer than
+// `run` does, for what a run commits is committed with the others that wait, and its
+// messages wait for all of them.
+const evaluated = 10
 
 // defaultListen is where the daemon answers HTTP.
 const defaultListen = "127.0.0.1:8080"
@@ -73,11 +79,12 @@ func (a *app) daemon(ctx context.Context, path string, flags daemonFlags) (err e
 	if err != nil {
 		return err
 	}
-	store, err := s.openFile(ctx)
+	store, err := s.openFileLingering(ctx, 0) // a message waits for no other run
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
+	a.spread()
 	reload := make(chan os.Signal, 1)
 	signal.Notify(reload, syscall.SIGHUP)
 	defer signal.Stop(reload)
@@ -105,6 +112,15 @@ func (a *app) daemon(ctx context.Context, path string, flags daemonFlags) (err e
 		a.log.Info("listening", "address", listener.Addr().String())
 	}
 	return d.Run(ctx, first)
+}
+
+// spread uses more threads than there are processors. Queries of SQLite compute in this
+// process; it is the kernel that shares the processors out then, and messages do not queue
+// behind queries.
+func (a *app) spread() {
+	if a.variable("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(2 * runtime.GOMAXPROCS(0))
+	}
 }
 
 // relay hands signals on as requests.
@@ -166,7 +182,7 @@ func (a *app) listen(address string) (net.Listener, error) {
 	return listener, nil
 }
 
-// setup is what the daemon needs of an alert file. Its sentinel shares the store.
+// setup is what the daemon needs of an alert file.
 func (s *session) setup(store *local.Store) (*daemon.Setup, error) {
 	queries, err := query.New(query.Options{Databases: s.file.Databases, Secrets: s.file.Secrets})
 	if err != nil {
@@ -176,17 +192,13 @@ func (s *session) setup(store *local.Store) (*daemon.Setup, error) {
 	if err != nil {
 		return nil, errors.Join(err, queries.Close())
 	}
-	options := sentinel.Options{Store: store, Outbox: store, Queue: store, Query: queries, Send: senders, Now: s.now, Log: s.log}
+	options := sentinel.Options{Store: store, Outbox: store, Query: queries, Send: senders, Now: s.now, Log: s.log}
 	if s.wire != nil {
 		s.wire(&options)
 	}
-	steps, err := sentinel.New(options)
-	if err != nil {
-		return nil, errors.Join(err, queries.Close())
-	}
 	out := &daemon.Setup{
-		Scope: s.file.Scope, Alerts: s.file.Alerts, Files: append([]string{s.file.Path, s.environmentFile()}, s.file.Reads...), Sentinel: steps,
-		Workers: func(database string) int { return max(underWay, s.connections(database)) }, Retention: s.file.Retention.Std(), Close: queries.Close,
+		Scope: s.file.Scope, Alerts: s.file.Alerts, Files: append([]string{s.file.Path, s.environmentFile()}, s.file.Reads...), Steps: options,
+		Workers: func(database string) int { return max(evaluated, s.connections(database)) }, Retention: s.file.Retention.Std(), Close: queries.Close,
 	}
 	if h := s.file.Heartbeat; h != nil {
 		out.Every, out.Beat = h.Every.Std(), func(ctx context.Context) error { return senders.Beat(ctx, h.URL) }

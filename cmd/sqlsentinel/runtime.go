@@ -65,11 +65,15 @@ func (s *session) openState(ctx context.Context) (keeper, error) {
 
 // openFile opens the state file of this machine.
 func (s *session) openFile(ctx context.Context) (*local.Store, error) {
+	return s.openFileLingering(ctx, linger(len(s.file.Alerts)))
+}
+
+func (s *session) openFileLingering(ctx context.Context, linger time.Duration) (*local.Store, error) {
 	path, err := s.statePath()
 	if err != nil {
 		return nil, err
 	}
-	return local.Open(ctx, local.Options{Path: path, Linger: linger(len(s.file.Alerts))})
+	return local.Open(ctx, local.Options{Path: path, Linger: linger})
 }
 
 // linger lets the commits of many alerts share transactions; those of a few wait for nobody.

@@ -151,9 +151,11 @@ func (s *Store) Settle(ctx context.Context, settlement sentinel.Settlement) erro
 	return err
 }
 
-// held reads the delivery, if the lease is still the caller's.
+// held reads what settling needs of the delivery, if the lease is still the caller's.
 func held(t *txn, s sentinel.Settlement) (alert.Delivery, error) {
-	d, found, err := readDelivery(context.Background(), t.stmts, s.ID)
+	d := alert.Delivery{ID: s.ID}
+	found, err := t.first("SELECT scope, alert, target, channel, status, lease, attempts FROM deliveries WHERE id = ?", []any{s.ID},
+		&d.Scope, &d.Alert, &d.Target.ID, &d.Target.Channel, &d.Status, &d.Lease, &d.Attempts)
 	if err == nil && (!found || d.Status != alert.Sending || d.Lease != s.Lease) {
 		return d, fmt.Errorf("delivery %s: the lease is lost: %w", s.ID, sentinel.ErrUnclaimable)
 	}

@@ -134,6 +134,9 @@ const (
 // lingers.
 const recent = 2
 
+// lull is the part of a linger after which no more changes are expected.
+const lull = 8
+
 func (w *writer) run() {
 	defer close(w.stopped)
 	since, last := time.Now(), time.Time{}
@@ -164,17 +167,21 @@ func (w *writer) run() {
 	}
 }
 
-// company waits a little for more changes.
+// company waits a little for more changes; less if they cease to come.
 func (w *writer) company(batch []*change) []*change {
-	enough := time.NewTimer(w.linger)
+	enough, quiet := time.NewTimer(w.linger), time.NewTimer(w.linger/lull)
 	defer enough.Stop()
+	defer quiet.Stop()
 	for len(batch) < maxBatch {
 		select {
 		case c := <-w.changes:
 			batch = append(batch, c)
+			quiet.Reset(w.linger / lull)
 		case <-w.closing:
 			return batch
 		case <-enough.C:
+			return batch
+		case <-quiet.C:
 			return batch
 		}
 	}

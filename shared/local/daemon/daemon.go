@@ -25,8 +25,6 @@ type Store interface {
 	sentinel.Outbox
 	// DueExcept is Due without the deliveries to some targets, by id.
 	DueExcept(ctx context.Context, scope string, now time.Time, max int, targets []string) ([]alert.Delivery, error)
-	// Wake receives when something was committed by this process.
-	Wake() <-chan struct{}
 	// Writable makes a change that changes nothing.
 	Writable(ctx context.Context) error
 }
@@ -37,8 +35,9 @@ type Setup struct {
 	Alerts []alert.Alert
 	// Files are the file and those that it names: what is watched.
 	Files []string
-	// Sentinel runs the steps with the file's databases and channels.
-	Sentinel *sentinel.Sentinel
+	// Steps are what the steps are made of: the file's databases and channels over the
+	// daemon's store. The daemon itself is the queue.
+	Steps sentinel.Options
 	// Workers is how many alerts of a database are evaluated at once.
 	Workers func(database string) int
 	// Retention is how long history is kept; zero: for ever.
@@ -49,6 +48,7 @@ type Setup struct {
 	// Close lets go of databases; it is called when nothing uses them any more.
 	Close func() error
 
+	steps *sentinel.Sentinel
 	users sync.WaitGroup
 }
 
@@ -196,7 +196,7 @@ func (d *Daemon) handOut(ctx context.Context, setup *Setup, t tick) {
 	d.metrics.jobs.WithLabelValues("skipped").Inc()
 	d.runs.working.Go(func() {
 		defer setup.users.Done()
-		if err := setup.Sentinel.Skip(ctx, t.alert.ID(), t.at); err != nil {
+		if err := setup.steps.Skip(ctx, t.alert.ID(), t.at); err != nil {
 			d.Log.Error("record a skipped tick", "alert_name", t.alert.Name, "error", err)
 		}
 		d.Log.Warn("the run before has not ended; this tick is skipped", "alert_name", t.alert.Name, "scheduled_time", t.at)
@@ -208,7 +208,7 @@ func (d *Daemon) passOver(ctx context.Context, setup *Setup, t tick) {
 	if t.missed == 0 {
 		return
 	}
-	if err := setup.Sentinel.PassOver(ctx, t.alert.ID(), t.first, t.last, t.missed); err != nil {
+	if err := setup.steps.PassOver(ctx, t.alert.ID(), t.first, t.last, t.missed); err != nil {
 		d.Log.Error("record missed ticks", "alert_name", t.alert.Name, "error", err)
 	}
 	d.Log.Warn("nothing ran at some ticks; the latest is run now", "alert_name", t.alert.Name, "missed", t.missed, "first", t.first, "last", t.last)
@@ -236,13 +236,13 @@ func (d *Daemon) evaluate(ctx context.Context, setup *Setup, t tick) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			d.Log.Error("a run ended in a panic: this is a fault of the program", "alert_name", t.alert.Name, "error", fmt.Sprint(cause))
-			if _, err := setup.Sentinel.Missed(ctx, t.alert.ID(), t.at); err != nil { // an ERROR run: its owners hear of it
+			if _, err := setup.steps.Missed(ctx, t.alert.ID(), t.at); err != nil { // an ERROR run: its owners hear of it
 				d.Log.Error("record a run that ended in a panic", "alert_name", t.alert.Name, "error", err)
 			}
 		}
 	}()
 	d.passOver(ctx, setup, t)
-	got, err := setup.Sentinel.Evaluate(ctx, t.alert.ID(), t.at)
+	got, err := setup.steps.Evaluate(ctx, t.alert.ID(), t.at)
 	switch {
 	case errors.Is(err, sentinel.ErrNotFound): // it left the file meanwhile
 		return
@@ -273,7 +273,7 @@ func (d *Daemon) send(ctx context.Context, x alert.Delivery) (out alert.Delivery
 	setup := d.acquire()
 	defer setup.users.Done()
 	began := time.Now()
-	got, err := setup.Sentinel.Deliver(ctx, sentinel.Ref{ID: x.ID, Try: x.Try})
+	got, err := setup.steps.Deliver(ctx, sentinel.Ref{ID: x.ID, Try: x.Try})
 	if err != nil {
 		d.Log.Error("deliver", "delivery", x.ID, "channel", x.Target.Channel, "error", err)
 		return x
@@ -301,6 +301,11 @@ func (d *Daemon) acquire() *Setup {
 // apply puts a setup in force. Alerts that it lacks are removed if that is agreed; else they
 // stay defined, and do not run, until another reading of the file says the same.
 func (d *Daemon) apply(ctx context.Context, setup *Setup, agreed bool) error {
+	setup.Steps.Queue = d.posts
+	var err error
+	if setup.steps, err = sentinel.New(setup.Steps); err != nil {
+		return err
+	}
 	definitions, err := d.Store.Definitions(ctx, setup.Scope)
 	if err != nil {
 		return err
@@ -309,7 +314,7 @@ func (d *Daemon) apply(ctx context.Context, setup *Setup, agreed bool) error {
 	if !agreed {
 		alerts = slices.Concat(alerts, missing(definitions, setup.Alerts))
 	}
-	report, err := setup.Sentinel.Sync(ctx, setup.Scope, alerts)
+	report, err := setup.steps.Sync(ctx, setup.Scope, alerts)
 	if err != nil {
 		return err
 	}
@@ -317,13 +322,7 @@ func (d *Daemon) apply(ctx context.Context, setup *Setup, agreed bool) error {
 	if err != nil {
 		return err
 	}
-	since := map[string]time.Time{}
-	for _, x := range report.Definitions {
-		since[x.Alert.Name] = x.ScheduledSince.Add(-time.Nanosecond) // a tick at that time counts
-		if last := states[x.Alert.Name].Last; last != nil && last.Scheduled.After(since[x.Alert.Name]) {
-			since[x.Alert.Name] = last.Scheduled
-		}
-	}
+	since := counting(report.Definitions, states)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if err := d.agenda.set(setup.Alerts, func(a alert.Alert) time.Time { return since[a.Name] }, d.Clock.Now()); err != nil {
@@ -348,6 +347,19 @@ func (d *Daemon) apply(ctx context.Context, setup *Setup, agreed bool) error {
 		d.Log.Info("the alert file is read again", "alerts", len(setup.Alerts), "added", report.Added, "changed", report.Changed, "removed", report.Removed, "closed", report.Closed)
 	}
 	return nil
+}
+
+// counting tells from when on the ticks of each alert count: since its schedule was first
+// seen, or after its last run.
+func counting(definitions []sentinel.Definition, states map[string]alert.State) map[string]time.Time {
+	since := map[string]time.Time{}
+	for _, x := range definitions {
+		since[x.Alert.Name] = x.ScheduledSince.Add(-time.Nanosecond) // a tick at that time counts
+		if last := states[x.Alert.Name].Last; last != nil && last.Scheduled.After(since[x.Alert.Name]) {
+			since[x.Alert.Name] = last.Scheduled
+		}
+	}
+	return since
 }
 
 // missing are the stored alerts that a file does not have.

@@ -26,7 +26,7 @@ func (d *Daemon) minutes(ctx context.Context) {
 func (d *Daemon) minute(ctx context.Context) {
 	setup := d.acquire()
 	defer setup.users.Done()
-	report, err := setup.Sentinel.Tick(ctx, sentinel.TickOptions{Scope: setup.Scope, Attended: true})
+	report, err := setup.steps.Tick(ctx, sentinel.TickOptions{Scope: setup.Scope, Attended: true})
 	if err != nil && ctx.Err() == nil {
 		d.Log.Error("look after silences, overdue alerts and deliveries", "error", err)
 	}
@@ -78,9 +78,10 @@ func (d *Daemon) beat(ctx context.Context, setup *Setup, report sentinel.TickRep
 	d.mu.Lock()
 	invalid := d.problem != ""
 	d.mu.Unlock()
-	if invalid || report.Dead > 0 || report.Alerts[alert.StatusOverdue] > 0 || d.unrecorded.Load() > 0 {
+	still := !d.alive("deliveries", &d.sending).OK || !d.alive("schedules", &d.ticking).OK
+	if invalid || still || report.Dead > 0 || report.Alerts[alert.StatusOverdue] > 0 || d.unrecorded.Load() > 0 {
 		d.Log.Warn("the heartbeat is not sent: the watching itself is ill", "invalid_config", invalid, "dead", report.Dead,
-			"overdue", report.Alerts[alert.StatusOverdue], "unrecorded", d.unrecorded.Load())
+			"overdue", report.Alerts[alert.StatusOverdue], "unrecorded", d.unrecorded.Load(), "still", still)
 		return
 	}
 	if err := setup.Beat(ctx); err != nil {

@@ -9,7 +9,8 @@ import (
 	"github.com/sqlsentinel/sqlsentinel/shared/alert"
 )
 
-// posts sends what is due in the outbox. Messages of one alert to one target go one after
+// posts sends what is due: what was decided here a moment ago, for it is the queue of the
+// daemon's steps, and what the outbox holds besides. Messages of one alert to one target go one after
 // the other; those to a target go several at once, and no target waits for another.
 type posts struct {
 	store Store
@@ -21,6 +22,7 @@ type posts struct {
 	failed func(error)
 
 	mu      sync.Mutex
+	ctx     context.Context // of run; nil: it does not run
 	held    map[string]bool // deliveries that were taken from the outbox and not tried yet
 	lanes   map[laneKey][]alert.Delivery
 	targets map[string]*target
@@ -33,6 +35,7 @@ type laneKey struct{ alert, target string }
 // A target is what is under way to one.
 type target struct {
 	held int
+	full bool // so many that some may be left in the outbox
 	slot chan struct{}
 	free time.Time // of one that takes so many a second
 }
@@ -41,8 +44,8 @@ const (
 	// batch is how many deliveries are read at once; a target of which so many wait is
 	// left out until some are sent.
 	batch = 500
-	// look is how often the outbox is looked at for what other processes put there.
-	look = time.Second
+	// pause is how often the outbox is looked at for what other processes put there.
+	pause = time.Second
 )
 
 // slots is how many messages are under way to one target at once, by channel.
@@ -75,6 +78,9 @@ func (p *posts) begin() *posts {
 // run sends until ctx ends, and returns when what was begun is finished. turned is called
 // at each look.
 func (p *posts) run(ctx context.Context, turned func()) {
+	p.mu.Lock()
+	p.ctx = ctx
+	p.mu.Unlock()
 	for ctx.Err() == nil {
 		turned()
 		next, err := p.take(ctx)
@@ -83,20 +89,51 @@ func (p *posts) run(ctx context.Context, turned func()) {
 		}
 		p.await(ctx, next)
 	}
+	p.mu.Lock()
+	p.ctx = nil
+	p.mu.Unlock()
 	p.working.Wait()
+}
+
+// Enqueue implements sentinel.Queue. What cannot be started now is found in the outbox.
+func (p *posts) Enqueue(_ context.Context, deliveries []alert.Delivery) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ctx == nil {
+		return nil
+	}
+	now := p.clock.Now()
+	for _, d := range deliveries {
+		if t := p.targets[d.Target.ID]; d.DueAt.After(now) || t != nil && t.held >= batch {
+			p.look()
+			continue
+		}
+		p.start(d)
+	}
+	return nil
+}
+
+// look has the outbox looked at soon.
+func (p *posts) look() {
+	select {
+	case p.again <- struct{}{}:
+	default:
+	}
 }
 
 // take starts what is due and returns when to look again.
 func (p *posts) take(ctx context.Context) (time.Time, error) {
 	now := p.clock.Now()
-	latest := now.Add(look)
+	latest := now.Add(pause)
 	due, err := p.store.DueExcept(ctx, p.scope, now, batch, p.full())
 	if err != nil {
 		return latest, err
 	}
+	p.mu.Lock()
 	for _, d := range due {
-		p.start(ctx, d)
+		p.start(d)
 	}
+	p.mu.Unlock()
 	next, err := p.store.NextDue(ctx, p.scope)
 	if err != nil || next.IsZero() || next.After(latest) || !next.After(now) {
 		return latest, err // what is due by now wakes us when it is done
@@ -129,15 +166,12 @@ func (p *posts) await(ctx context.Context, until time.Time) {
 	select {
 	case <-ctx.Done():
 	case <-come:
-	case <-p.store.Wake():
 	case <-p.again:
 	}
 }
 
-// start puts a delivery into its lane.
-func (p *posts) start(ctx context.Context, d alert.Delivery) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+// start puts a delivery into its lane. The caller holds mu.
+func (p *posts) start(d alert.Delivery) {
 	if p.held[d.ID] {
 		return
 	}
@@ -152,6 +186,7 @@ func (p *posts) start(ctx context.Context, d alert.Delivery) {
 	_, runs := p.lanes[key]
 	p.lanes[key] = append(p.lanes[key], d)
 	if !runs {
+		ctx := p.ctx
 		p.working.Go(func() { p.lane(ctx, key, t) })
 	}
 }
@@ -200,11 +235,11 @@ func (p *posts) enter(ctx context.Context, t *target, channel string) bool {
 	case <-ctx.Done():
 		return false
 	}
-	for pause := pace(channel); pause > 0; {
+	for wait := pace(channel); wait > 0; {
 		p.mu.Lock()
 		now, free := p.clock.Now(), t.free
 		if !free.After(now) {
-			t.free = now.Add(pause)
+			t.free = now.Add(wait)
 			p.mu.Unlock()
 			break
 		}
@@ -221,14 +256,15 @@ func (p *posts) enter(ctx context.Context, t *target, channel string) bool {
 // full target may have followers: the outbox is looked at again.
 func (p *posts) done(t *target, d, out alert.Delivery) {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	delete(p.held, d.ID)
 	t.held--
-	more := t.held == 0 || t.held == batch/2
-	p.mu.Unlock()
-	if more || !out.Status.Settled() {
-		select {
-		case p.again <- struct{}{}:
-		default:
-		}
+	t.full = t.full || t.held >= batch-1
+	if more := t.full && t.held <= batch/2; more {
+		t.full = false
+		p.look()
+	}
+	if !out.Status.Settled() {
+		p.look()
 	}
 }

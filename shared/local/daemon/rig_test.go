@@ -140,15 +140,10 @@ func (r *rig) load(store *local.Store) (*Setup, error) {
 	if r.broken != nil {
 		return nil, r.broken
 	}
-	steps, err := sentinel.New(sentinel.Options{
-		Store: store, Outbox: store, Queue: store, Query: r, Send: r, Jitter: func() float64 { return 0 }, Log: slog.New(slog.NewTextHandler(&r.log, nil)),
-	})
-	if err != nil {
-		return nil, err
-	}
+	steps := sentinel.Options{Store: store, Outbox: store, Query: r, Send: r, Jitter: func() float64 { return 0 }, Log: slog.New(slog.NewTextHandler(&r.log, nil))}
 	workers := r.worker
 	return &Setup{
-		Scope: "shop", Alerts: r.alerts, Sentinel: steps, Workers: func(string) int { return workers }, Every: time.Minute,
+		Scope: "shop", Alerts: r.alerts, Steps: steps, Workers: func(string) int { return workers }, Every: time.Minute,
 		Beat:  func(context.Context) error { r.mu.Lock(); defer r.mu.Unlock(); r.beats++; return nil },
 		Close: func() error { r.mu.Lock(); defer r.mu.Unlock(); r.closed++; return nil },
 	}, nil
