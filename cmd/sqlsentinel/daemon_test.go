@@ -228,7 +228,10 @@ alerts:
 	team.status = http.StatusOK
 	team.mu.Unlock()
 	w.eventually("the message comes", func() bool { return statusOf(t, c)["pending_deliveries"] == 0.0 })
-	w.hears(team, max(failed+1, len(team.bodies)), "recovery")
+	team.mu.Lock()
+	heard := max(failed+1, len(team.bodies))
+	team.mu.Unlock()
+	w.hears(team, heard, "recovery")
 
 	last := statusOf(t, c)["last_run"].(map[string]any)["run_id"]
 	require.NoError(t, os.WriteFile(c.config(), []byte(strings.Replace(good, "quer", "qeur", 1)), 0o600))

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -56,8 +57,8 @@ func TestADaemonWhoseRunsAllFailIsNotHealthy(t *testing.T) {
 		r.alerts = []alert.Alert{minutely("a", "webhook-team")}
 		d := r.start(r.store)
 		time.Sleep(time.Minute)
-		beats := r.beats
-		require.Equal(t, 1, beats)
+		beats := r.beats.Load()
+		require.EqualValues(t, 1, beats)
 		db, err := sql.Open("sqlite", filepath.Join(r.dir, "state.db"))
 		require.NoError(t, err)
 		defer func() { require.NoError(t, db.Close()) }()
@@ -71,7 +72,7 @@ func TestADaemonWhoseRunsAllFailIsNotHealthy(t *testing.T) {
 		}
 		require.Equal(t, "4", d.metric(`sqlsentinel_scheduler_job_runs_total{result="failed"}`))
 		require.Contains(t, r.log.String(), "a run could not be recorded")
-		require.LessOrEqual(t, r.beats, beats+1, "the heartbeat stops")
+		require.LessOrEqual(t, r.beats.Load(), beats+1, "the heartbeat stops")
 		_, err = db.ExecContext(r.t.Context(), "ALTER TABLE gone RENAME TO history")
 		require.NoError(t, err)
 		time.Sleep(time.Minute)
@@ -111,18 +112,18 @@ func TestALoopThatStandsStillIsNotHealthy(t *testing.T) {
 func TestABrokenHeartbeatIsLoggedAndTriedAgain(t *testing.T) {
 	play(t, func(r *rig) {
 		r.alerts = []alert.Alert{minutely("a")}
-		tries := 0
+		var tries atomic.Int64
 		r.start(r.store, func(o *Options) {
 			load := o.Load
 			o.Load = func() (*Setup, error) {
 				setup, err := load()
-				setup.Beat = func(context.Context) error { tries++; return errors.New("502 Bad Gateway") }
+				setup.Beat = func(context.Context) error { tries.Add(1); return errors.New("502 Bad Gateway") }
 				return setup, err
 			}
 		})
 		r.touch()
 		time.Sleep(5 * time.Minute)
-		require.GreaterOrEqual(t, tries, 5)
+		require.GreaterOrEqual(t, int(tries.Load()), 5)
 		require.Contains(t, r.log.String(), "the heartbeat failed")
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -93,8 +94,11 @@ func TestAWaitThatIsAskedForIsKept(t *testing.T) {
 	play(t, func(r *rig) {
 		r.alerts = []alert.Alert{minutely("stock", "webhook-team")}
 		r.says(alert.StatusAlert)
+		var mu sync.Mutex
 		var tries []time.Duration
 		r.sends(func(context.Context, alert.Delivery) error {
+			mu.Lock()
+			defer mu.Unlock()
 			tries = append(tries, time.Since(r.begun))
 			if len(tries) == 1 {
 				return &alert.SendError{Message: "429 Too Many Requests", RetryAfter: 7 * time.Minute}
@@ -103,6 +107,8 @@ func TestAWaitThatIsAskedForIsKept(t *testing.T) {
 		})
 		r.start(r.store)
 		time.Sleep(20 * time.Minute)
+		mu.Lock()
+		defer mu.Unlock()
 		require.Equal(t, []time.Duration{time.Minute, 8 * time.Minute}, tries)
 	})
 }
@@ -121,12 +127,12 @@ func TestADeadDeliveryIsSeen(t *testing.T) {
 		})
 		d := r.start(r.store)
 		time.Sleep(50 * time.Second)
-		before := r.beats
+		before := r.beats.Load()
 		time.Sleep(5 * time.Minute)
 		require.Len(t, of(r.told(), "email-owner"), 1, "the owner hears of it, once")
 		require.Equal(t, "1", d.metric("sqlsentinel_dead_deliveries"))
 		require.Contains(t, r.log.String(), "level=ERROR msg=delivered")
-		require.LessOrEqual(t, r.beats, before+1, "the heartbeat stops")
+		require.LessOrEqual(t, r.beats.Load(), before+1, "the heartbeat stops")
 		require.True(t, strings.Contains(r.log.String(), "the heartbeat is not sent"))
 	})
 }

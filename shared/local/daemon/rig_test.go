@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -37,9 +38,9 @@ type rig struct {
 	alerts []alert.Alert // what the file says
 	broken error         // what is wrong with it
 	heard  []said
-	asked  []string // queries that were sent
-	closed int      // setups that were let go
-	beats  int
+	asked  []string     // queries that were sent
+	closed atomic.Int64 // setups that were let go
+	beats  atomic.Int64
 	worker int // how many runs of a database at once
 	begun  time.Time
 }
@@ -144,8 +145,8 @@ func (r *rig) load(store *local.Store) (*Setup, error) {
 	workers := r.worker
 	return &Setup{
 		Scope: "shop", Alerts: r.alerts, Steps: steps, Workers: func(string) int { return workers }, Every: time.Minute,
-		Beat:  func(context.Context) error { r.mu.Lock(); defer r.mu.Unlock(); r.beats++; return nil },
-		Close: func() error { r.mu.Lock(); defer r.mu.Unlock(); r.closed++; return nil },
+		Beat:  func(context.Context) error { r.beats.Add(1); return nil },
+		Close: func() error { r.closed.Add(1); return nil },
 	}, nil
 }
 

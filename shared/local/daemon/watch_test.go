@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -58,7 +59,7 @@ func TestAnEditIsFollowedHoweverItIsMade(t *testing.T) {
 				time.Sleep(3 * time.Second)
 				require.Equal(t, []string{"a", "b"}, d.scheduled())
 				require.Equal(t, "1", d.metric(`sqlsentinel_config_reloads_total{result="ok"}`))
-				require.Equal(t, 1, r.closed, "the setup before is let go")
+				require.EqualValues(t, 1, r.closed.Load(), "the setup before is let go")
 			})
 		})
 	}
@@ -83,7 +84,7 @@ func TestAnInvalidFileKeepsTheLastGoodOne(t *testing.T) {
 		require.Equal(t, loaded, d.metric("sqlsentinel_config_last_reload_success_timestamp_seconds"))
 		require.Equal(t, "1", d.metric(`sqlsentinel_config_reloads_total{result="failed"}`), "it is read once a change")
 		require.Contains(t, r.log.String(), "the heartbeat is not sent")
-		beats := r.beats
+		beats := r.beats.Load()
 		require.NoError(t, os.Remove(r.path()))
 		time.Sleep(5 * time.Second)
 		require.Equal(t, []string{"a"}, d.scheduled(), "a file that vanishes removes nothing")
@@ -92,7 +93,7 @@ func TestAnInvalidFileKeepsTheLastGoodOne(t *testing.T) {
 		time.Sleep(2 * time.Minute)
 		require.Equal(t, []string{"a", "b"}, d.scheduled())
 		require.Equal(t, "1", d.metric("sqlsentinel_config_last_reload_successful"))
-		require.Greater(t, r.beats, beats)
+		require.Greater(t, r.beats.Load(), beats)
 	})
 }
 
@@ -133,18 +134,18 @@ func TestAnAlertThatComesBackAtOnceWasNeverGone(t *testing.T) {
 func TestAFileOfAnotherScopeIsRefused(t *testing.T) {
 	play(t, func(r *rig) {
 		r.alerts = []alert.Alert{minutely("a")}
-		other := false
+		var other atomic.Bool
 		d := r.start(r.store, func(o *Options) {
 			load := o.Load
 			o.Load = func() (*Setup, error) {
 				setup, err := load()
-				if other && err == nil {
+				if other.Load() && err == nil {
 					setup.Scope = "market"
 				}
 				return setup, err
 			}
 		})
-		other = true
+		other.Store(true)
 		r.touch()
 		time.Sleep(time.Minute)
 		_, ready := d.get("/ready")
@@ -158,7 +159,9 @@ func TestAReloadThatIsAskedForComesAtOnce(t *testing.T) {
 		r.alerts = []alert.Alert{minutely("a")}
 		asked := make(chan struct{}, 1)
 		d := r.start(r.store, func(o *Options) { o.Reload = asked })
+		r.mu.Lock()
 		r.alerts = []alert.Alert{minutely("a"), minutely("b")}
+		r.mu.Unlock()
 		asked <- struct{}{}
 		time.Sleep(time.Millisecond)
 		require.Equal(t, []string{"a", "b"}, d.scheduled())
