@@ -81,6 +81,46 @@ aws-local: emulators infra/node_modules/.bin/cdk ## the whole stack on this mach
 aws-local-down: ## end what aws-local started, and remove it
 	@$(GO) run ./infra/laptop down
 
+# --- containers: docs/containers.md
+
+COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
+PROFILE ?=
+FUNCTION ?= query
+EVENT ?= events/$(FUNCTION).json
+FROM ?=
+
+.PHONY: image
+image: ## build both container images, sqlsentinel and sqlsentinel-lambda; needs Docker
+	docker build --target sqlsentinel --build-arg VERSION=$(VERSION) -t sqlsentinel .
+	docker build --target lambda --build-arg VERSION=$(VERSION) -t sqlsentinel-lambda .
+
+.PHONY: image-test
+image-test: emulators ## build the images from stand-in bases and use them; needs Docker, and takes minutes
+	SENTINEL_IMAGES=1 $(GO) test -count=1 -timeout 20m -v ./infra/containers
+
+.PHONY: up
+up: ## the daemon in a container, with a shop to watch and a mail catcher; PROFILE=lambda: the functions, beside make aws-local
+	$(if $(PROFILE),AWS_LOCAL=.tools/aws-local/containers )$(COMPOSE) $(if $(PROFILE),--profile $(PROFILE) )up -d --build $(if $(PROFILE),query sync email slack webhook)
+
+.PHONY: down
+down: ## end what up started, and remove it
+	$(COMPOSE) --profile lambda down -v
+
+.PHONY: local-invoke
+local-invoke: ## call a function that make up PROFILE=lambda started: FUNCTION= EVENT=, or FROM=queue
+	@$(GO) run ./infra/laptop invoke $(FUNCTION) $(if $(FROM),$(FROM),$(EVENT))
+
+.tools/sam/bin/sam:
+	@python3 -m venv .tools/sam && .tools/sam/bin/pip install -q aws-sam-cli==1.170.0
+
+.tools/kubernetes-validate/bin/kubernetes-validate:
+	@python3 -m venv .tools/kubernetes-validate && .tools/kubernetes-validate/bin/pip install -q kubernetes-validate==1.37.0
+
+.PHONY: lint-containers
+lint-containers: .tools/sam/bin/sam .tools/kubernetes-validate/bin/kubernetes-validate ## check template-local.yaml and the manifest for Kubernetes against their schemas; needs Python
+	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 .tools/sam/bin/sam validate --lint -t template-local.yaml
+	.tools/kubernetes-validate/bin/kubernetes-validate --strict samples/kubernetes/sqlsentinel.yaml
+
 .PHONY: emulators
 emulators: ## fetch the AWS emulators of the tests; needs Java, Maven and Python
 	@shared/sentineltest/emulators/fetch.sh

@@ -21,6 +21,9 @@ type Choices struct {
 	Stack string
 	// Architecture is that of the functions: arm64 or x86_64.
 	Architecture string
+	// Packaging is how the functions are deployed: zip, or image, which the command line of CDK
+	// builds by Docker.
+	Packaging string
 	// Binaries is a folder with NAME/bootstrap for each function; empty: they are built.
 	Binaries string
 	// AlarmEmail is told of alarms by a topic of the stack's own; AlarmTopic is the ARN of
@@ -57,7 +60,7 @@ const createKey = "create"
 // defaults are the choices of who chooses nothing.
 func defaults() Choices {
 	return Choices{
-		Stack: "sentinel", Architecture: "arm64", LogRetentionDays: 30, QueryMemory: 256, SenderMemory: 256, SyncMemory: 256,
+		Stack: "sentinel", Architecture: "arm64", Packaging: "zip", LogRetentionDays: 30, QueryMemory: 256, SenderMemory: 256, SyncMemory: 256,
 		QueryTimeout: 120, SenderTimeout: 60, Environment: map[string]string{},
 	}
 }
@@ -69,6 +72,7 @@ type setter func(c *Choices, value any) error
 var keys = map[string]setter{
 	"stack":                  matching(func(c *Choices) *string { return &c.Stack }, `[A-Za-z][A-Za-z0-9-]{0,59}`, "letters, digits and hyphens, a letter first, 60 characters at most"),
 	"architecture":           oneOf(func(c *Choices) *string { return &c.Architecture }, "arm64", "x86_64"),
+	"packaging":              oneOf(func(c *Choices) *string { return &c.Packaging }, "zip", "image"),
 	"binaries":               matching(func(c *Choices) *string { return &c.Binaries }, `.+`, "a folder"),
 	"alarmEmail":             matching(func(c *Choices) *string { return &c.AlarmEmail }, `[^@\s]+@[^@\s]+`, "an e-mail address"),
 	"alarmTopic":             matching(func(c *Choices) *string { return &c.AlarmTopic }, `arn:[\w-]+:sns:[\w-]+:\d{12}:[\w-]+`, "the ARN of an SNS topic"),

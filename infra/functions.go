@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsecrassets"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
@@ -54,21 +55,38 @@ func (s *stack) addFunction(name string, permissions []awsiam.PolicyStatement, v
 		variables[key] = jsii.String(value)
 	}
 	props := &awslambda.FunctionProps{
-		Description: jsii.String("SQL Sentinel " + s.choices.Stack + ": " + name),
-		Runtime:     awslambda.Runtime_PROVIDED_AL2023(), Handler: jsii.String("bootstrap"), Architecture: s.architecture(),
-		Code:       awslambda.Code_FromAsset(jsii.String(filepath.Join(s.binaries, name)), &awss3assets.AssetOptions{}),
+		Description: jsii.String("SQL Sentinel " + s.choices.Stack + ": " + name), Architecture: s.architecture(),
 		MemorySize: jsii.Number(memory), Timeout: secondsOf(timeout), Role: role, LogGroup: logs, Environment: &variables,
 	}
 	if name == "query" && s.choices.QueryConcurrency > 0 {
 		props.ReservedConcurrentExecutions = jsii.Number(s.choices.QueryConcurrency)
 	}
-	function := awslambda.NewFunction(s.root, jsii.String(title(name)+"Function"), props)
+	function := s.packaged(name, props)
 	if len(groups) > 0 {
 		function.Node().DefaultChild().(awslambda.CfnFunction).SetVpcConfig(&awslambda.CfnFunction_VpcConfigProperty{
 			SubnetIds: jsii.Strings(s.choices.Subnets...), SecurityGroupIds: jsii.Strings(groups...),
 		})
 	}
 	s.functions[name] = function
+}
+
+// packaged makes the function from its zip, or from the image of the Dockerfile. CloudFormation
+// does not change one into the other, so that they have other names.
+func (s *stack) packaged(name string, props *awslambda.FunctionProps) awslambda.Function {
+	if s.choices.Packaging == "image" {
+		platform := awsecrassets.Platform_LINUX_ARM64()
+		if s.choices.Architecture == "x86_64" {
+			platform = awsecrassets.Platform_LINUX_AMD64()
+		}
+		props.Runtime, props.Handler = awslambda.Runtime_FROM_IMAGE(), awslambda.Handler_FROM_IMAGE()
+		props.Code = awslambda.Code_FromAssetImage(jsii.String(".."), &awslambda.AssetImageCodeProps{
+			Target: jsii.String("lambda"), Cmd: jsii.Strings(name), Platform: platform, IgnoreMode: awscdk.IgnoreMode_DOCKER,
+		})
+		return awslambda.NewFunction(s.root, jsii.String(title(name)+"ImageFunction"), props)
+	}
+	props.Runtime, props.Handler = awslambda.Runtime_PROVIDED_AL2023(), jsii.String("bootstrap")
+	props.Code = awslambda.Code_FromAsset(jsii.String(filepath.Join(s.binaries, name)), &awss3assets.AssetOptions{})
+	return awslambda.NewFunction(s.root, jsii.String(title(name)+"Function"), props)
 }
 
 func (s *stack) architecture() awslambda.Architecture {

@@ -23,9 +23,11 @@ func describe(app awscdk.App) error {
 	if err != nil {
 		return err
 	}
-	folder, err := binaries(choices)
-	if err != nil {
-		return err
+	folder := ""
+	if choices.Packaging == "zip" {
+		if folder, err = binaries(choices); err != nil {
+			return err
+		}
 	}
 	newStack(app, choices, folder)
 	return nil

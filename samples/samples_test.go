@@ -72,7 +72,7 @@ func sampleFiles(t *testing.T) []string {
 	found, err := filepath.Glob("*.yaml")
 	require.NoError(t, err)
 	require.NotEmpty(t, found)
-	return found
+	return append(found, "compose/alerts.yaml")
 }
 
 func TestEverySampleIsValidAndWarnsOfNothingUnexpected(t *testing.T) {

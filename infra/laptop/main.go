@@ -2,6 +2,7 @@
 // to play with. `up` starts an emulator of AWS that others wrote, a PostgreSQL with the
 // sample shop and an inbox for the messages, deploys the very stack into the emulator,
 // applies a sample and says what to type next. `down` ends it all and leaves nothing.
+// `invoke` is `make local-invoke`: it calls a function that runs from the container image.
 package main
 
 import (
@@ -12,17 +13,17 @@ import (
 )
 
 func main() {
-	err := fmt.Errorf("say up or down")
-	if len(os.Args) == 2 {
-		ctx := context.Background()
-		switch os.Args[1] {
-		case "up":
-			err = up(ctx)
-		case "down":
-			err = down()
-		case "serve":
-			err = serve(ctx)
-		}
+	err := fmt.Errorf("say up, down, or invoke FUNCTION EVENT")
+	ctx := context.Background()
+	switch args := os.Args[1:]; {
+	case len(args) == 1 && args[0] == "up":
+		err = up(ctx)
+	case len(args) == 1 && args[0] == "down":
+		err = down()
+	case len(args) == 1 && args[0] == "serve":
+		err = serve(ctx)
+	case len(args) == 3 && args[0] == "invoke":
+		err = invoke(ctx, args[1], args[2])
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "aws-local:", err)
@@ -38,6 +39,7 @@ func in(name string) string { return filepath.Join(home, name) }
 const (
 	pidFile         = "pid"         // of serve
 	readyFile       = "environment" // shell lines; it is there once all runs
+	containersFile  = "containers"  // the same and the functions' variables, for docker-compose.yaml
 	inboxFile       = "inbox.log"   // the messages that arrived
 	serveLog        = "serve.log"   // what serve said
 	stack           = "sentinel"    // the stack's name

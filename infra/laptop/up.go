@@ -112,6 +112,9 @@ func deploy(ctx context.Context, environment []string) error {
 			return err
 		}
 	}
+	if err := writeContainers(ctx, environment); err != nil {
+		return err
+	}
 	say("store the secrets and apply " + sample)
 	values := map[string]string{}
 	for _, one := range environment {

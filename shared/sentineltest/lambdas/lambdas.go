@@ -66,6 +66,7 @@ func New(t testing.TB, bootstrap string, env map[string]string) *Function {
 	}
 	t.Cleanup(func() {
 		f.Kill()
+		_ = f.api.Listener.Close() // nobody comes again
 		f.api.CloseClientConnections()
 		f.api.Close()
 		if t.Failed() {
