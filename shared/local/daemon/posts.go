@@ -22,10 +22,11 @@ type posts struct {
 	failed func(error)
 
 	mu      sync.Mutex
-	ctx     context.Context // of run; nil: it does not run
-	held    map[string]bool // deliveries that were taken from the outbox and not tried yet
+	fresh   []alert.Delivery // that were decided in this process, and are not started yet
+	held    map[string]bool  // deliveries that were taken from the outbox and not tried yet
 	lanes   map[laneKey][]alert.Delivery
 	targets map[string]*target
+	came    chan struct{} // something is fresh
 	again   chan struct{} // a slot is free, or something is due at another time
 	working sync.WaitGroup
 }
@@ -44,6 +45,8 @@ const (
 	// batch is how many deliveries are read at once; a target of which so many wait is
 	// left out until some are sent.
 	batch = 500
+	// most is how many enqueued deliveries are kept in mind.
+	most = 10_000
 	// pause is how often the outbox is looked at for what other processes put there.
 	pause = time.Second
 )
@@ -71,16 +74,14 @@ func pace(channel string) time.Duration {
 
 // begin makes ready what run needs.
 func (p *posts) begin() *posts {
-	p.held, p.lanes, p.targets, p.again = map[string]bool{}, map[laneKey][]alert.Delivery{}, map[string]*target{}, make(chan struct{}, 1)
+	p.held, p.lanes, p.targets = map[string]bool{}, map[laneKey][]alert.Delivery{}, map[string]*target{}
+	p.came, p.again = make(chan struct{}, 1), make(chan struct{}, 1)
 	return p
 }
 
 // run sends until ctx ends, and returns when what was begun is finished. turned is called
 // at each look.
 func (p *posts) run(ctx context.Context, turned func()) {
-	p.mu.Lock()
-	p.ctx = ctx
-	p.mu.Unlock()
 	for ctx.Err() == nil {
 		turned()
 		next, err := p.take(ctx)
@@ -89,34 +90,36 @@ func (p *posts) run(ctx context.Context, turned func()) {
 		}
 		p.await(ctx, next)
 	}
-	p.mu.Lock()
-	p.ctx = nil
-	p.mu.Unlock()
 	p.working.Wait()
 }
 
-// Enqueue implements sentinel.Queue. What cannot be started now is found in the outbox.
+// Enqueue implements sentinel.Queue. What cannot be started is found in the outbox later.
 func (p *posts) Enqueue(_ context.Context, deliveries []alert.Delivery) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.ctx == nil {
-		return nil
-	}
-	now := p.clock.Now()
-	for _, d := range deliveries {
-		if t := p.targets[d.Target.ID]; d.DueAt.After(now) || t != nil && t.held >= batch {
-			p.look()
-			continue
-		}
-		p.start(d)
-	}
+	p.fresh = append(p.fresh, deliveries[:min(len(deliveries), most-len(p.fresh))]...)
+	signal(p.came)
 	return nil
 }
 
-// look has the outbox looked at soon.
-func (p *posts) look() {
+// startFresh starts what was enqueued, as far as it is due and its target has room.
+func (p *posts) startFresh(ctx context.Context) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := p.clock.Now()
+	for _, d := range p.fresh {
+		if t := p.targets[d.Target.ID]; d.DueAt.After(now) || t != nil && t.held >= batch {
+			signal(p.again)
+			continue
+		}
+		p.start(ctx, d)
+	}
+	p.fresh = nil
+}
+
+func signal(c chan<- struct{}) {
 	select {
-	case p.again <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
@@ -131,7 +134,7 @@ func (p *posts) take(ctx context.Context) (time.Time, error) {
 	}
 	p.mu.Lock()
 	for _, d := range due {
-		p.start(d)
+		p.start(ctx, d)
 	}
 	p.mu.Unlock()
 	next, err := p.store.NextDue(ctx, p.scope)
@@ -163,15 +166,21 @@ func (p *posts) await(ctx context.Context, until time.Time) {
 		p.clock.Wait(timed, until)
 		close(come)
 	}()
-	select {
-	case <-ctx.Done():
-	case <-come:
-	case <-p.again:
+	for {
+		select {
+		case <-p.came:
+			p.startFresh(ctx)
+			continue
+		case <-ctx.Done():
+		case <-come:
+		case <-p.again:
+		}
+		return
 	}
 }
 
 // start puts a delivery into its lane. The caller holds mu.
-func (p *posts) start(d alert.Delivery) {
+func (p *posts) start(ctx context.Context, d alert.Delivery) {
 	if p.held[d.ID] {
 		return
 	}
@@ -186,7 +195,6 @@ func (p *posts) start(d alert.Delivery) {
 	_, runs := p.lanes[key]
 	p.lanes[key] = append(p.lanes[key], d)
 	if !runs {
-		ctx := p.ctx
 		p.working.Go(func() { p.lane(ctx, key, t) })
 	}
 }
@@ -262,9 +270,9 @@ func (p *posts) done(t *target, d, out alert.Delivery) {
 	t.full = t.full || t.held >= batch-1
 	if more := t.full && t.held <= batch/2; more {
 		t.full = false
-		p.look()
+		signal(p.again)
 	}
 	if !out.Status.Settled() {
-		p.look()
+		signal(p.again)
 	}
 }
