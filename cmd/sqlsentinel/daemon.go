@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"syscall"
 	"time"
 
@@ -68,6 +69,9 @@ func (a *app) daemon(ctx context.Context, path string, flags daemonFlags) (err e
 		return err
 	}
 	defer closeLog()
+	if strings.HasPrefix(path, "s3://") {
+		return usagef("the daemon follows a file of this machine; what stands in a bucket runs on AWS, or is copied here first")
+	}
 	s, err := a.loadFile(path)
 	if err != nil {
 		return err

@@ -3,9 +3,10 @@ package main
 import (
 	"context"
 	"fmt"
-	"maps"
-	"slices"
+	"strings"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/expfmt"
 	"github.com/spf13/cobra"
 
 	"github.com/sqlsentinel/sqlsentinel/shared/alert"
@@ -36,31 +37,50 @@ state of CONFIG: for the textfile collector of a node, where alerts are run by c
 	return c
 }
 
-// gauges prints what the state says.
+// gauges prints what the state says, by the names that the daemon has for it.
 func (s *session) gauges(ctx context.Context) error {
 	k, err := s.knowledge(ctx)
 	if err != nil {
 		return err
 	}
 	var schedules alert.Schedules
-	standings, dead, pending, episodes := map[alert.Status]int{}, 0, 0, 0
+	registry := prometheus.NewRegistry()
+	standings := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "sqlsentinel_alerts", Help: "Alerts that are enabled, by where they stand."}, []string{"status"})
+	registry.MustRegister(standings)
+	gauge := func(name, help string) prometheus.Gauge {
+		g := prometheus.NewGauge(prometheus.GaugeOpts{Name: "sqlsentinel_" + name, Help: help})
+		registry.MustRegister(g)
+		return g
+	}
+	overdue, dead := gauge("overdue_alerts", "Alerts that did not run when they should have."), gauge("dead_deliveries", "Messages that were given up and not redriven.")
+	pending, episodes := gauge("pending_deliveries", "Messages that are not settled."), gauge("episodes_open", "Episodes that are open.")
+	silences := gauge("silences_active", "Silences that hold messages back.")
 	for _, x := range s.file.Alerts {
 		at, err := s.standing(x, k, &schedules)
 		if err != nil {
 			return err
 		}
-		standings[at.Status]++
-		dead, pending, episodes = dead+at.DeadDeliveries, pending+at.PendingDeliveries, episodes+at.Firing
+		dead.Add(float64(at.DeadDeliveries))
+		pending.Add(float64(at.PendingDeliveries))
+		if !x.Enabled {
+			continue
+		}
+		standings.WithLabelValues(string(at.Status)).Inc()
+		episodes.Add(float64(at.Firing))
+		silences.Add(float64(len(at.Silences)))
+		if at.Overdue {
+			overdue.Inc()
+		}
 	}
-	text := "# TYPE sqlsentinel_alerts gauge\n"
-	for _, status := range slices.Sorted(maps.Keys(standings)) {
-		text += fmt.Sprintf("sqlsentinel_alerts{status=%q} %d\n", string(status), standings[status])
+	families, err := registry.Gather()
+	if err != nil {
+		return fmt.Errorf("print the metrics: %w", err)
 	}
-	for _, g := range []struct {
-		name  string
-		value int
-	}{{"dead_deliveries", dead}, {"episodes_open", episodes}, {"overdue_alerts", standings[alert.StatusOverdue]}, {"pending_deliveries", pending}} {
-		text += fmt.Sprintf("# TYPE sqlsentinel_%s gauge\nsqlsentinel_%s %d\n", g.name, g.name, g.value)
+	var text strings.Builder
+	for _, f := range families {
+		if _, err := expfmt.MetricFamilyToText(&text, f); err != nil {
+			return fmt.Errorf("print the metrics: %w", err)
+		}
 	}
-	return s.write(text)
+	return s.write(text.String())
 }
