@@ -52,7 +52,14 @@ not wait. SIGHUP reads the alert file again, SIGUSR1 opens the log file again.`,
   sqlsentinel daemon shop.yaml --listen 127.0.0.1:9000 --log-file /var/log/sqlsentinel.log`,
 		Args: configOnly(),
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.daemon(c.Context(), first(args), flags)
+			path, err := a.configPath(first(args))
+			if err != nil {
+				return err
+			}
+			if strings.HasPrefix(path, "s3://") {
+				return usagef("the daemon follows a file of this machine; what stands in a bucket runs on AWS, or is copied here first")
+			}
+			return a.daemon(c.Context(), path, flags)
 		},
 	}
 	a.addState(c)
@@ -69,9 +76,6 @@ func (a *app) daemon(ctx context.Context, path string, flags daemonFlags) (err e
 		return err
 	}
 	defer closeLog()
-	if strings.HasPrefix(path, "s3://") {
-		return usagef("the daemon follows a file of this machine; what stands in a bucket runs on AWS, or is copied here first")
-	}
 	s, err := a.loadFile(path)
 	if err != nil {
 		return err
