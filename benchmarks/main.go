@@ -18,7 +18,7 @@ import (
 func main() {
 	rounds := flag.Int("rounds", 5, "measured rounds; the median counts")
 	quick := flag.Bool("quick", false, "a tenth of the alerts and no bars")
-	only := flag.String("only", "", "one group: run, functions or daemon")
+	only := flag.String("only", "", "one group: run, functions, deliveries, idle or soak")
 	floor := flag.String("floor", "", "internal: run as the serial floor on this database")
 	queries := flag.String("queries", "", "internal: the floor's queries, one a line")
 	flag.Parse()
@@ -62,7 +62,9 @@ func bench(rounds int, quick bool, only string) (failed bool, err error) {
 	}{
 		{"run", []func() error{b.steadySQLite, b.steadyPostgres, b.overhead, b.validate, b.start}},
 		{"functions", []func() error{b.functions}},
-		{"daemon", []func() error{b.deliveries, b.idle, b.soak}},
+		{"deliveries", []func() error{b.deliveries}},
+		{"idle", []func() error{b.idle}},
+		{"soak", []func() error{b.soak}},
 	} {
 		for _, step := range group.steps {
 			if only != "" && only != group.name {
