@@ -32,7 +32,7 @@ type daemonFlags struct {
 // evaluated is how many alerts of a database the daemon evaluates at once. It is fewer than
 // `run` does, for what a run commits is committed with the others that wait, and its
 // messages wait for all of them.
-const evaluated = 14
+const evaluated = 10
 
 // defaultListen is where the daemon answers HTTP.
 const defaultListen = "127.0.0.1:8080"
