@@ -153,7 +153,7 @@ func (s *mysqlSession) ask(ctx context.Context, question string) (string, error)
 	return fmt.Sprint(cells[0]), nil
 }
 
-func (d *mysqlDialect) query(ctx context.Context, conn *sql.Conn, text string, _ caps, read func(*sql.Rows) error) error {
+func (d *mysqlDialect) query(ctx context.Context, conn *sql.Conn, s statement, _ caps, read func(*sql.Rows) error) error {
 	var session *mysqlSession
 	if err := conn.Raw(func(c any) error { session = c.(*mysqlSession); return nil }); err != nil { //nolint:forcetypeassert // the connector made it
 		return &connectError{err}
@@ -169,7 +169,7 @@ func (d *mysqlDialect) query(ctx context.Context, conn *sql.Conn, text string, _
 		stop()
 	})
 	defer notKilled()
-	err := d.statement(working, conn, text, read)
+	err := d.statement(working, conn, s.text, read)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -192,7 +192,7 @@ func (d *mysqlDialect) query(ctx context.Context, conn *sql.Conn, text string, _
 		return ctx.Err() // too late for this query, but it would hit the next one
 	case err != nil:
 		return err
-	case !clean || sticky(text):
+	case !clean || sticky(s.text):
 		return errSticky
 	}
 	return nil

@@ -43,13 +43,13 @@ func (*postgresDialect) open(text, _ string) (*sql.DB, error) {
 
 const cursorPrefix = "DECLARE sqlsentinel NO SCROLL CURSOR FOR "
 
-func (d *postgresDialect) query(ctx context.Context, conn *sql.Conn, text string, most caps, read func(*sql.Rows) error) error {
+func (d *postgresDialect) query(ctx context.Context, conn *sql.Conn, s statement, most caps, read func(*sql.Rows) error) error {
 	var w *wire
 	if err := conn.Raw(func(c any) error { w = c.(*postgresSession).wire; return nil }); err != nil { //nolint:forcetypeassert // the connector made it
 		return &connectError{err}
 	}
 	release := w.guard(ctx, 16*int64(most.bytes)+1<<20, grace)
-	err := d.guarded(ctx, conn, text, most.rows, read)
+	err := d.guarded(ctx, conn, s.text, most.rows, read)
 	switch inTime := release(); {
 	case w.left.Load() < 0:
 		return tooLarge(most.bytes)

@@ -6,7 +6,6 @@ package query
 import (
 	"cmp"
 	"context"
-	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
@@ -56,26 +55,37 @@ func New(o Options) (*Runner, error) {
 
 // pool is one database.
 type pool struct {
-	db      *sql.DB
-	dialect dialect
+	source
 	// slots are the connections: waiting for one is not part of a query's deadline.
 	slots chan struct{}
 }
 
-// dialect is what tells one kind of database from another.
-type dialect interface {
-	// open makes a pool from a resolved URL, without connecting.
-	open(url, dir string) (*sql.DB, error)
-	// query runs one statement read-only on a connection and hands its rows to read. It
-	// must end what it began; the connection is discarded if it returns an error.
-	query(ctx context.Context, conn *sql.Conn, text string, most caps, read func(*sql.Rows) error) error
-	// value maps a scanned cell.
-	value(column *sql.ColumnType, cell any) alert.Value
+// source is an opened database, whatever its kind. It is safe for concurrent use.
+type source interface {
+	// read runs one statement read-only and reads its table within the caps. It ends what it
+	// began, on the server too, when ctx ends. A table may come beside an error: what was
+	// read until then. A *connectError says that there was no session, a *guardError that
+	// the statement breaks a guard.
+	read(ctx context.Context, s statement, most caps) (*alert.Table, error)
 	// explain tells what an error means to an analyst.
 	explain(err error, query string) alert.Failure
+	// forget closes the sessions that are not in use: where one is dead, most are.
+	forget()
+	close() error
 }
 
-// caps bound what may be fetched of a result.
+// opener opens a database, without connecting, from its settings and its resolved URL. No
+// more sessions than limit are asked for at a time.
+type opener func(d alert.Database, url string, limit int) (source, error)
+
+// statement is what is sent to a database.
+type statement struct {
+	text string
+	// alert and run are who asks, for a database that takes labels.
+	alert, run string
+}
+
+// caps bound a result: its rows, and the bytes of its values.
 type caps struct{ rows, bytes int }
 
 // pool opens or finds the pool of an alert's database. Two names with one URL share it.
@@ -109,19 +119,16 @@ func (r *Runner) connect(d alert.Database) (*pool, error) {
 	key := address(d, url)
 	p, ok := r.pools[key]
 	if !ok {
-		kind, plain, err := parse(url)
+		open, plain, err := parse(url)
 		if err != nil {
 			return nil, err
 		}
-		db, err := kind.open(plain, d.Dir)
+		limit := r.connections(key, d)
+		opened, err := open(d, plain, limit)
 		if err != nil {
 			return nil, fmt.Errorf("the database URL cannot be used: %w", err)
 		}
-		limit := r.connections(key, d)
-		p = &pool{db: db, dialect: kind, slots: make(chan struct{}, limit)}
-		db.SetMaxOpenConns(limit)
-		db.SetMaxIdleConns(limit)
-		db.SetConnMaxIdleTime(5 * time.Minute)
+		p = &pool{source: opened, slots: make(chan struct{}, limit)}
 		r.pools[key] = p
 	}
 	return p, nil
@@ -147,15 +154,15 @@ func (r *Runner) connections(key string, first alert.Database) int {
 }
 
 // Query runs an alert's query within its deadline. What goes wrong is in the result.
-func (r *Runner) Query(ctx context.Context, a alert.Alert, _ alert.Run) alert.Result {
-	result := r.run(ctx, a)
+func (r *Runner) Query(ctx context.Context, a alert.Alert, run alert.Run) alert.Result {
+	result := r.run(ctx, a, run)
 	if result.Failure != nil {
 		result.Failure.Message = r.Secrets.Clean(result.Failure.Message)
 	}
 	return result
 }
 
-func (r *Runner) run(ctx context.Context, a alert.Alert) alert.Result {
+func (r *Runner) run(ctx context.Context, a alert.Alert, run alert.Run) alert.Result {
 	p, err := r.pool(a)
 	if err != nil {
 		return alert.Unreachable("%s", err)
@@ -167,7 +174,7 @@ func (r *Runner) run(ctx context.Context, a alert.Alert) alert.Result {
 		return interrupted()
 	}
 	start := time.Now()
-	result := r.within(ctx, p, a)
+	result := r.within(ctx, p, a, statement{text: a.Query, alert: a.Name, run: run.ID})
 	result.Duration = time.Since(start)
 	return result
 }
@@ -177,7 +184,7 @@ func interrupted() alert.Result {
 }
 
 // within runs the query within its deadline.
-func (r *Runner) within(ctx context.Context, p *pool, a alert.Alert) alert.Result {
+func (r *Runner) within(ctx context.Context, p *pool, a alert.Alert, s statement) alert.Result {
 	timeout := a.Timeout.Std()
 	if timeout == 0 {
 		timeout = alert.DefaultQueryTimeout
@@ -187,10 +194,11 @@ func (r *Runner) within(ctx context.Context, p *pool, a alert.Alert) alert.Resul
 	if strings.IndexByte(a.Query, 0) >= 0 {
 		return alert.Fail(alert.ErrorQuery, "the query holds a NUL character, which no database takes; it was not sent")
 	}
-	table, err := r.read(limited, p, a.Query)
+	most := caps{r.MaxRows, r.MaxBytes}
+	table, err := p.read(limited, s, most)
 	if err != nil && stale(err) && limited.Err() == nil {
 		p.forget()
-		table, err = r.read(limited, p, a.Query) // the server was restarted since the last run
+		table, err = p.read(limited, s, most) // the server was restarted since the last run
 	}
 	switch {
 	case err == nil:
@@ -226,19 +234,13 @@ func (p *pool) failure(err error, query string) alert.Failure {
 	}
 	var lost *connectError
 	if errors.As(err, &lost) {
-		inner := p.dialect.explain(lost.err, query)
+		inner := p.explain(lost.err, query)
 		return alert.Failure{Code: alert.ErrorUnreachable, Unreachable: true, Message: "the database cannot be reached: " + strings.TrimPrefix(inner.Message, "the query failed: ")}
 	}
 	if errors.Is(err, driver.ErrBadConn) || broken(err) {
 		return alert.Failure{Code: alert.ErrorUnreachable, Unreachable: true, Message: "the connection to the database was lost: " + err.Error()}
 	}
-	return p.dialect.explain(err, query)
-}
-
-// forget closes the connections that are not in use: where one is dead, most are.
-func (p *pool) forget() {
-	p.db.SetMaxIdleConns(0)
-	p.db.SetMaxIdleConns(cap(p.slots))
+	return p.explain(err, query)
 }
 
 // connectError is a failure to get a session.
@@ -259,36 +261,6 @@ func guarded(code alert.Code, format string, args ...any) error {
 	return &guardError{code, fmt.Sprintf(format, args...)}
 }
 
-// read gets a session, runs the query and reads the table.
-func (r *Runner) read(ctx context.Context, p *pool, text string) (*alert.Table, error) {
-	conn, err := p.db.Conn(ctx)
-	if err != nil {
-		return nil, &connectError{err}
-	}
-	var table *alert.Table
-	err = p.dialect.query(ctx, conn, text, caps{r.MaxRows + 1, r.MaxBytes}, func(rows *sql.Rows) error {
-		table, err = r.table(rows, p.dialect)
-		return err
-	})
-	if err != nil {
-		discard(conn)
-		if errors.Is(err, errSticky) {
-			return table, nil
-		}
-		return table, err
-	}
-	if err := conn.Close(); err != nil {
-		return nil, fmt.Errorf("give back the connection: %w", err)
-	}
-	return table, nil
-}
-
-// discard closes a connection for good: it may be in any state.
-func discard(conn *sql.Conn) {
-	_ = conn.Raw(func(any) error { return driver.ErrBadConn })
-	_ = conn.Close()
-}
-
 // Ping reaches a database, for pre-flight checks.
 func (r *Runner) Ping(ctx context.Context, database string) error {
 	p, err := r.pool(alert.Alert{Database: database})
@@ -301,7 +273,7 @@ func (r *Runner) Ping(ctx context.Context, database string) error {
 	}
 	limited, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	if _, err := r.read(limited, p, "SELECT 1"); err != nil {
+	if _, err := p.read(limited, statement{text: "SELECT 1"}, caps{r.MaxRows, r.MaxBytes}); err != nil {
 		failure := p.failure(err, "")
 		return errors.New(r.Secrets.Clean(failure.Message))
 	}
@@ -314,7 +286,7 @@ func (r *Runner) Close() error {
 	defer r.mu.Unlock()
 	var all []error
 	for _, p := range r.pools {
-		all = append(all, p.db.Close())
+		all = append(all, p.close())
 	}
 	r.pools, r.named = map[string]*pool{}, map[string]*pool{}
 	return errors.Join(all...)

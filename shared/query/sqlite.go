@@ -47,8 +47,8 @@ func (*sqliteDialect) open(text, dir string) (*sql.DB, error) {
 	return sql.OpenDB(&sqliteConnector{path: path, immutable: params.Get("immutable") == "1"}), nil
 }
 
-func (*sqliteDialect) query(ctx context.Context, conn *sql.Conn, text string, _ caps, read func(*sql.Rows) error) error {
-	rows, err := conn.QueryContext(ctx, text) //nolint:rowserrcheck // read returns it
+func (*sqliteDialect) query(ctx context.Context, conn *sql.Conn, s statement, _ caps, read func(*sql.Rows) error) error {
+	rows, err := conn.QueryContext(ctx, s.text) //nolint:rowserrcheck // read returns it
 	if err != nil {
 		return err
 	}

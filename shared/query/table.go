@@ -9,7 +9,7 @@ import (
 )
 
 // table reads rows up to the caps. It copies what it keeps.
-func (r *Runner) table(rows *sql.Rows, d dialect) (*alert.Table, error) {
+func table(rows *sql.Rows, d dialect, most caps) (*alert.Table, error) {
 	types, err := rows.ColumnTypes()
 	if err != nil {
 		return nil, fmt.Errorf("read the columns: %w", err)
@@ -24,8 +24,8 @@ func (r *Runner) table(rows *sql.Rows, d dialect) (*alert.Table, error) {
 	}
 	size := 0
 	for rows.Next() {
-		if len(t.Rows) == r.MaxRows {
-			return t, guarded(alert.ErrorRowCap, "the query returns more than %d rows; aggregate in SQL, or add a LIMIT", r.MaxRows)
+		if len(t.Rows) == most.rows {
+			return t, guarded(alert.ErrorRowCap, "the query returns more than %d rows; aggregate in SQL, or add a LIMIT", most.rows)
 		}
 		if err := rows.Scan(into...); err != nil {
 			return t, fmt.Errorf("read a row: %w", err)
@@ -35,8 +35,8 @@ func (r *Runner) table(rows *sql.Rows, d dialect) (*alert.Table, error) {
 			row[i] = d.value(types[i], cell)
 			size += len(row[i].String())
 		}
-		if size > r.MaxBytes {
-			return t, tooLarge(r.MaxBytes)
+		if size > most.bytes {
+			return t, tooLarge(most.bytes)
 		}
 		t.Rows = append(t.Rows, row)
 	}

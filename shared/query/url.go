@@ -16,26 +16,29 @@ import (
 	"github.com/sqlsentinel/sqlsentinel/shared/alert"
 )
 
-// dialects by the scheme of a URL, as people know them from SQLAlchemy.
-func dialects() map[string]dialect {
-	return map[string]dialect{
-		"sqlite": &sqliteDialect{}, "sqlite3": &sqliteDialect{},
-		"postgresql": &postgresDialect{}, "postgres": &postgresDialect{},
-		"mysql": &mysqlDialect{}, "mariadb": &mysqlDialect{},
+// kinds of databases by the scheme of a URL, as people know them from SQLAlchemy.
+func kinds() map[string]opener {
+	sqlite := over(func() dialect { return &sqliteDialect{} })
+	postgres := over(func() dialect { return &postgresDialect{} })
+	mysql := over(func() dialect { return &mysqlDialect{} })
+	return map[string]opener{
+		"sqlite": sqlite, "sqlite3": sqlite,
+		"postgresql": postgres, "postgres": postgres,
+		"mysql": mysql, "mariadb": mysql,
 	}
 }
 
 // later are databases that this build does not know yet.
 var later = []string{"redshift", "mssql", "snowflake", "bigquery", "duckdb", "clickhouse"} //nolint:gochecknoglobals // a constant list
 
-// parse finds the dialect of a URL and drops SQLAlchemy's +driver.
-func parse(url string) (dialect, string, error) {
+// parse finds the kind of a URL and drops SQLAlchemy's +driver.
+func parse(url string) (opener, string, error) {
 	scheme, rest, ok := strings.Cut(url, "://")
 	if !ok {
 		return nil, "", errors.New("a database URL begins with its kind, such as postgresql://user:${DB_PASSWORD}@host:5432/name or sqlite:///file.db")
 	}
 	scheme, _, _ = strings.Cut(strings.ToLower(scheme), "+")
-	known := dialects()
+	known := kinds()
 	if d, ok := known[scheme]; ok {
 		return d, scheme + "://" + rest, nil
 	}
@@ -62,15 +65,15 @@ func CheckDatabase(d alert.Database, env alert.Lookup) error {
 	if err != nil {
 		return err
 	}
-	kind, plain, err := parse(url)
+	open, plain, err := parse(url)
 	if err != nil {
 		return err
 	}
-	db, err := kind.open(plain, d.Dir)
+	opened, err := open(d, plain, 1)
 	if err != nil {
 		return errors.New(secrets.Clean(err.Error()))
 	}
-	return db.Close()
+	return opened.close()
 }
 
 // stale tells whether a pooled connection turned out to be dead before anything ran on it.
