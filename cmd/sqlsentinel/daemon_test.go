@@ -55,7 +55,11 @@ func (l *locked) String() string {
 // watch starts a daemon sixty times as fast as the wall.
 func watch(t *testing.T, c *cli) *watched {
 	t.Helper()
-	clock := fastClock{time.Now()}
+	return watchBy(t, c, fastClock{time.Now()})
+}
+
+func watchBy(t *testing.T, c *cli, clock fastClock) *watched {
+	t.Helper()
 	c.now = clock.Now
 	w := &watched{cli: c, t: t, log: &locked{}}
 	w.process = startDaemon(t, clock, w.log, c.config(), "--listen", "127.0.0.1:0")

@@ -77,6 +77,7 @@ type receiver struct {
 	bodies []string
 	ids    []string
 	came   chan struct{}
+	before func() // what happens before it answers; nil: nothing
 }
 
 func newReceiver() *receiver {
@@ -93,6 +94,9 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 		r.got = append(r.got, request.Method+" "+request.URL.Path)
 		r.bodies = append(r.bodies, string(body))
 		r.ids = append(r.ids, request.Header.Get("Idempotency-Key"))
+	}
+	if r.before != nil {
+		r.before()
 	}
 	w.WriteHeader(r.status)
 	r.came <- struct{}{}

@@ -126,6 +126,10 @@ func (s *Store) open(ctx context.Context, path string, o Options) error {
 	if err := w.prepare(ctx); err != nil {
 		return errors.Join(err, w.release())
 	}
+	w.path = path
+	if w.file, err = os.Stat(path); err != nil {
+		return errors.Join(err, w.release())
+	}
 	go w.run()
 	s.write = w
 	db, err = openReaders(path, o, url.Values{"mode": {"ro"}})

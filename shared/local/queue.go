@@ -2,6 +2,7 @@ package local
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/sqlsentinel/sqlsentinel/shared/alert"
 )
@@ -16,9 +17,10 @@ func (s *Store) Enqueue(_ context.Context, _ []alert.Delivery) error {
 	return nil
 }
 
-// Writable returns nil if a change can be made. It changes nothing.
+// Writable returns nil if a change can be made: it writes what is there once more, to the
+// disk, for a disk that is full takes a transaction that writes nothing.
 func (s *Store) Writable(ctx context.Context) error {
-	return s.change(ctx, "try a change", func(t *txn) error { return t.script("DELETE FROM sharing WHERE false") })
+	return s.change(ctx, "try a change", func(t *txn) error { return t.script(fmt.Sprintf("PRAGMA user_version = %d", schemaVersion)) })
 }
 
 // Wake receives after Enqueue: there may be deliveries due. Several calls may be one

@@ -5,7 +5,9 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -31,6 +33,8 @@ type writer struct {
 	stmts   *statements
 	timeout time.Duration // how long a lock is waited for
 	linger  time.Duration // how long a change waits for company
+	path    string        // the file, by its name
+	file    os.FileInfo   // the file that is open; nil: not looked at
 	changes chan *change
 	closing chan struct{}
 	stopped chan struct{}
@@ -236,6 +240,9 @@ var errBroken = errors.New("write the state")
 // written.
 func (w *writer) transact(batch []*change) error {
 	t := &txn{conn: w.conn, stmts: w.stmts}
+	if err := w.present(); err != nil {
+		return err
+	}
 	if err := w.begin(t, batch); err != nil {
 		return err
 	}
@@ -255,6 +262,25 @@ func (w *writer) transact(batch []*change) error {
 	})
 	if err != nil {
 		return errors.Join(fmt.Errorf("commit the state: %w", explain(err)), t.rollback())
+	}
+	return nil
+}
+
+// errGone means that what is written would be seen by nobody.
+var errGone = errors.New("the file is gone from its place, or another is there, while this program has it open: put it back, or start the program again")
+
+// present tells whether the file is still where others look for it: one that was deleted
+// or moved can be written all the same.
+func (w *writer) present() error {
+	if w.file == nil {
+		return nil
+	}
+	now, err := os.Stat(w.path)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(now, w.file) {
+		return errGone
+	}
+	if err != nil {
+		return fmt.Errorf("look for the file: %w", err)
 	}
 	return nil
 }

@@ -66,6 +66,9 @@ func (s *Sentinel) Deliver(ctx context.Context, ref Ref) (Delivered, error) {
 // attempt decides what to do with a claimed delivery, does it and settles it.
 func (s *Sentinel) attempt(ctx context.Context, c Claim) (Delivered, error) {
 	d := c.Delivery
+	if s.accepted.has(d) {
+		return s.settle(ctx, c, outcome{status: alert.Sent, attempts: d.Attempts})
+	}
 	switch waiting, err := s.predecessors(ctx, c); {
 	case err != nil:
 		return Delivered{Delivery: d}, err
@@ -188,6 +191,9 @@ func (s *Sentinel) settle(ctx context.Context, c Claim, o outcome) (Delivered, e
 		}
 		return err
 	})
+	if o.status == alert.Sent {
+		s.accepted.note(d, err)
+	}
 	if err == nil {
 		s.enqueue(ctx, told)
 	}

@@ -42,6 +42,7 @@ type Options struct {
 // Sentinel runs the steps. It is safe for concurrent use.
 type Sentinel struct {
 	Options
+	accepted accepted
 }
 
 // New checks the options and fills in their defaults.
@@ -64,7 +65,7 @@ func New(o Options) (*Sentinel, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Sentinel{o}, nil
+	return &Sentinel{Options: o}, nil
 }
 
 // retries is how often a decision is made again because the state changed meanwhile.

@@ -25,7 +25,7 @@ type Store interface {
 	sentinel.Outbox
 	// DueExcept is Due without the deliveries to some targets, by id.
 	DueExcept(ctx context.Context, scope string, now time.Time, max int, targets []string) ([]alert.Delivery, error)
-	// Writable makes a change that changes nothing.
+	// Writable writes what is there once more.
 	Writable(ctx context.Context) error
 }
 
@@ -263,8 +263,9 @@ func (d *Daemon) evaluate(ctx context.Context, setup *Setup, t tick) {
 	d.Log.Info("evaluated", "alert_name", r.Alert, "run_id", r.RunID, "status", r.Status, "scheduled_time", t.at, "duration_ms", r.DurationMS, "error", r.Error)
 }
 
-// send makes one attempt at a delivery, with the settings of the file in force.
-func (d *Daemon) send(ctx context.Context, x alert.Delivery) (out alert.Delivery) {
+// send makes one attempt at a delivery, with the settings of the file in force. The error,
+// which is logged, is a failure of the store.
+func (d *Daemon) send(ctx context.Context, x alert.Delivery) (out alert.Delivery, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			d.Log.Error("a delivery ended in a panic: this is a fault of the program", "delivery", x.ID, "error", fmt.Sprint(cause))
@@ -276,7 +277,7 @@ func (d *Daemon) send(ctx context.Context, x alert.Delivery) (out alert.Delivery
 	got, err := setup.steps.Deliver(ctx, sentinel.Ref{ID: x.ID, Try: x.Try})
 	if err != nil {
 		d.Log.Error("deliver", "delivery", x.ID, "channel", x.Target.Channel, "error", err)
-		return x
+		return x, err
 	}
 	if got.Tried {
 		d.metrics.notification(got.Delivery, time.Since(began))
@@ -287,7 +288,7 @@ func (d *Daemon) send(ctx context.Context, x alert.Delivery) (out alert.Delivery
 		d.Log.Log(ctx, level, "delivered", "alert_name", x.Alert, "run_id", x.Message.RunID, "delivery", x.ID, "channel", x.Target.Channel, "target", x.Target.Label,
 			"status", got.Delivery.Status, "error", got.Delivery.LastError, "duration_ms", time.Since(began).Milliseconds())
 	}
-	return got.Delivery
+	return got.Delivery, nil
 }
 
 // acquire is the setup in force; the caller calls users.Done.

@@ -16,8 +16,8 @@ type posts struct {
 	store Store
 	clock Clock
 	scope string
-	// send makes one attempt.
-	send func(ctx context.Context, d alert.Delivery) alert.Delivery
+	// send makes one attempt; its error is a failure of the store.
+	send func(ctx context.Context, d alert.Delivery) (alert.Delivery, error)
 	// failed is told of a failure of the store.
 	failed func(error)
 
@@ -26,6 +26,7 @@ type posts struct {
 	held    map[string]bool  // deliveries that were taken from the outbox and not tried yet
 	lanes   map[laneKey][]alert.Delivery
 	targets map[string]*target
+	rested  time.Time     // until when nothing is tried, for the store failed
 	came    chan struct{} // something is fresh
 	again   chan struct{} // a slot is free, or something is due at another time
 	working sync.WaitGroup
@@ -49,6 +50,9 @@ const (
 	most = 10_000
 	// pause is how often the outbox is looked at for what other processes put there.
 	pause = time.Second
+	// rest is how long nothing is tried after the store failed: a disk that is full is not
+	// asked, and not written about in the log, thousands of times a second.
+	rest = 10 * time.Second
 )
 
 // slots is how many messages are under way to one target at once, by channel.
@@ -107,6 +111,10 @@ func (p *posts) startFresh(ctx context.Context) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := p.clock.Now()
+	if left := p.rested.Sub(now); left > 0 && left <= rest {
+		p.fresh = nil // the outbox has them
+		return
+	}
 	for _, d := range p.fresh {
 		if t := p.targets[d.Target.ID]; d.DueAt.After(now) || t != nil && t.held >= batch {
 			signal(p.again)
@@ -128,6 +136,9 @@ func signal(c chan<- struct{}) {
 func (p *posts) take(ctx context.Context) (time.Time, error) {
 	now := p.clock.Now()
 	latest := now.Add(pause)
+	if p.resting() {
+		return latest, nil
+	}
 	due, err := p.store.DueExcept(ctx, p.scope, now, batch, p.full())
 	if err != nil {
 		return latest, err
@@ -208,7 +219,10 @@ func (p *posts) lane(ctx context.Context, key laneKey, t *target) {
 		}
 		var out alert.Delivery
 		if p.enter(ctx, t, d.Target.Channel) {
-			out = p.send(ctx, d)
+			var err error
+			if out, err = p.send(ctx, d); err != nil {
+				p.halt()
+			}
 			<-t.slot
 		}
 		p.done(t, d, out)
@@ -236,11 +250,31 @@ func (p *posts) first(key laneKey) (alert.Delivery, bool) {
 	return d, true
 }
 
-// enter waits for a slot of the target, and for its pace; false if ctx ended.
+// halt lets nothing be tried for a while.
+func (p *posts) halt() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.rested = p.clock.Now().Add(rest)
+}
+
+// resting tells whether nothing is to be tried. A clock that was set back ends it.
+func (p *posts) resting() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	left := p.rested.Sub(p.clock.Now())
+	return left > 0 && left <= rest
+}
+
+// enter waits for a slot of the target, and for its pace; false if ctx ended, or nothing is
+// to be tried.
 func (p *posts) enter(ctx context.Context, t *target, channel string) bool {
 	select {
 	case t.slot <- struct{}{}:
 	case <-ctx.Done():
+		return false
+	}
+	if p.resting() {
+		<-t.slot
 		return false
 	}
 	for wait := pace(channel); wait > 0; {

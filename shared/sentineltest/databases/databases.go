@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/sqlsentinel/sqlsentinel/shared/sentineltest/selfsigned"
+	"github.com/sqlsentinel/sqlsentinel/shared/sentineltest/servers"
 )
 
 // The password of the superuser of servers that are started here. It is not secret; it
@@ -33,6 +34,9 @@ type Server struct {
 	stop   func() // nil for a server that was not started here
 	create creator
 	made   atomic.Int64
+
+	process *servers.Process
+	again   func() error // starts a server that has ended
 }
 
 // A creator makes a database with a name on the server at a URL.

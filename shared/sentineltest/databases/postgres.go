@@ -76,22 +76,25 @@ func postgresIn(dir, bin string, as *servers.Account) (*Server, error) {
 		"-E", "UTF8", "--no-locale", "--no-sync"); err != nil {
 		return nil, err
 	}
-	var p *servers.Process
-	port, err := servers.WithPort(func(port int) error {
-		p, err = servers.Start(dir, as, syscall.SIGQUIT, "ready to accept connections", filepath.Join(bin, "postgres"), "-D", data, "-p", strconv.Itoa(port), "-F",
+	s := &Server{cert: pem, create: createPostgres}
+	launch := func(port int) error {
+		s.process, err = servers.Start(dir, as, syscall.SIGQUIT, "ready to accept connections", filepath.Join(bin, "postgres"), "-D", data, "-p", strconv.Itoa(port), "-F",
 			"-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "max_connections=200",
 			"-c", "synchronous_commit=off", "-c", "full_page_writes=off",
 			"-c", "ssl=on", "-c", "ssl_cert_file="+cert, "-c", "ssl_key_file="+key)
 		return err
-	})
+	}
+	port, err := servers.WithPort(launch)
 	if err != nil {
 		return nil, err
 	}
 	address := url.URL{Scheme: "postgresql", User: url.UserPassword("postgres", password), Host: fmt.Sprintf("127.0.0.1:%d", port), Path: "/postgres", RawQuery: "sslmode=disable"}
-	return &Server{url: address.String(), cert: pem, stop: func() {
-		p.Stop(syscall.SIGQUIT) // the data goes, so that nothing need be written out
+	s.url, s.again = address.String(), func() error { return launch(port) }
+	s.stop = func() {
+		s.process.Stop(syscall.SIGQUIT) // the data goes, so that nothing need be written out
 		_ = os.RemoveAll(dir)
-	}}, nil
+	}
+	return s, nil
 }
 
 func createPostgres(ctx context.Context, admin, name string) (string, func() error, error) {

@@ -73,6 +73,9 @@ func (p *Process) Stop(by syscall.Signal) {
 	<-p.exited
 }
 
+// Pid is the server's process id.
+func (p *Process) Pid() int { return p.cmd.Process.Pid }
+
 // settle makes a program work in a folder as the account.
 func settle(cmd *exec.Cmd, dir string, as *Account, end syscall.Signal) {
 	cmd.Dir = dir
