@@ -208,6 +208,9 @@ func (r *Runner) within(ctx context.Context, p *pool, a alert.Alert, s statement
 	case ctx.Err() != nil:
 		return interrupted()
 	case limited.Err() != nil:
+		if silent := p.silent(ctx, err, timeout); silent.Failure != nil {
+			return silent
+		}
 		return timedOut(err, timeout)
 	}
 	failure := p.failure(err, a.Query)
@@ -215,6 +218,36 @@ func (r *Runner) within(ctx context.Context, p *pool, a alert.Alert, s statement
 		return timedOut(err, timeout) // the server's own clock was first
 	}
 	return alert.Result{Failure: &failure, Table: table}
+}
+
+// pinged is how long a server that gave a query no answer in time may take to answer
+// anything at all.
+const pinged = 2 * time.Second
+
+// silent tells a query that is too slow from a server, or a network, that has gone silent
+// under an open connection: it asks something else. The failure is nil if that is answered,
+// and for a file, which may be locked.
+func (p *pool) silent(ctx context.Context, err error, timeout time.Duration) alert.Result {
+	if p.local() || errors.As(err, new(*connectError)) {
+		return alert.Result{}
+	}
+	limited, cancel := context.WithTimeout(ctx, pinged)
+	defer cancel()
+	if _, err := p.read(limited, statement{text: "SELECT 1"}, caps{1, 1 << 10}); err == nil || limited.Err() == nil || ctx.Err() != nil {
+		return alert.Result{}
+	}
+	p.forget() // the other connections lead to the same place
+	return alert.Unreachable("no answer to the query within the deadline of %s, and none to `SELECT 1` within %s: the server hangs, or the network is silent", alert.Duration(timeout), pinged)
+}
+
+// local tells whether the database is a file.
+func (p *pool) local() bool {
+	over, _ := p.source.(*sqlSource)
+	if over == nil {
+		return false
+	}
+	_, file := over.dialect.(*sqliteDialect)
+	return file
 }
 
 // timedOut tells a slow query from a database that does not answer at all.
