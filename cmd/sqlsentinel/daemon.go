@@ -29,10 +29,10 @@ type daemonFlags struct {
 	grace           time.Duration
 }
 
-// evaluated is how many alerts of a database the daemon evaluates at once. It is fewer than
-// `run` does, for what a run commits is committed with the others that wait, and its
-// messages wait for all of them.
-const evaluated = 10
+// evaluated is how many alerts of a database the daemon evaluates at once: while some query,
+// the others wait for their commit, and those that wait together share an fsync. It is fewer
+// than `run` has under way, for messages share the processors with them.
+const evaluated = 16
 
 // defaultListen is where the daemon answers HTTP.
 const defaultListen = "127.0.0.1:8080"

@@ -117,7 +117,7 @@ func (s *Store) open(ctx context.Context, path string, o Options) error {
 		return err
 	}
 	db, err := sql.Open("sqlite", dsn(path, url.Values{
-		"mode": {"rw"}, "_pragma": {"busy_timeout(0)", "synchronous(FULL)", "cache_size(-8192)"},
+		"mode": {"rw"}, "_pragma": {"busy_timeout(0)", "synchronous(FULL)", "cache_size(-8192)", fmt.Sprintf("wal_autocheckpoint(%d)", longestLog)},
 	}))
 	if err != nil {
 		return err

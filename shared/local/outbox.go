@@ -58,7 +58,7 @@ func wake(d alert.Delivery) any {
 // Claim implements sentinel.Outbox.
 func (s *Store) Claim(ctx context.Context, ref sentinel.Ref, now, until time.Time) (sentinel.Claim, error) {
 	var out sentinel.Claim
-	err := s.change(ctx, "claim a delivery", func(t *txn) error {
+	err := s.changeSoon(ctx, "claim a delivery", func(t *txn) error {
 		d, found, err := readDelivery(context.Background(), t.stmts, ref.ID)
 		if err != nil {
 			return err
@@ -129,7 +129,7 @@ func (s *Store) Settle(ctx context.Context, settlement sentinel.Settlement) erro
 	if err != nil {
 		return err
 	}
-	err = s.change(ctx, "settle a delivery", func(t *txn) error {
+	err = s.changeSoon(ctx, "settle a delivery", func(t *txn) error {
 		d, err := held(t, settlement)
 		if err != nil {
 			return err

@@ -37,11 +37,23 @@ var (
 
 // change runs a mutation in the next transaction.
 func (s *Store) change(ctx context.Context, what string, do func(*txn) error) error {
-	err := ErrReadOnly
-	if s.write != nil {
-		err = s.write.apply(ctx, do)
+	return s.hand(ctx, what, false, do)
+}
+
+// changeSoon runs a mutation that a message waits for: before others.
+func (s *Store) changeSoon(ctx context.Context, what string, do func(*txn) error) error {
+	return s.hand(ctx, what, true, do)
+}
+
+func (s *Store) hand(ctx context.Context, what string, urgent bool, do func(*txn) error) error {
+	if s.write == nil {
+		return s.wrap(what, ErrReadOnly)
 	}
-	return s.wrap(what, err)
+	queue := s.write.changes
+	if urgent {
+		queue = s.write.urgent
+	}
+	return s.wrap(what, s.write.apply(ctx, queue, do))
 }
 
 // wrap says what failed on which file. The named errors of the interfaces stay
@@ -146,7 +158,7 @@ func (s *Store) Commit(ctx context.Context, c sentinel.Commit) error {
 	if err != nil {
 		return err
 	}
-	if err := s.change(ctx, "commit", w.apply); err != nil {
+	if err := s.hand(ctx, "commit", len(c.Deliveries) > 0, w.apply); err != nil {
 		return err
 	}
 	s.known.committed(c.ID, c.Outages)

@@ -24,9 +24,13 @@ var ErrReadOnly = errors.New("the state is opened for reading only")
 // microseconds of waiting for all others, a transaction is one fsync.
 const maxBatch = 512
 
+// beside is how many other changes share a transaction with urgent ones at most: they must
+// not wait for ever, and a message must not wait for them.
+const beside = 16
+
 // A writer is the one that changes the file. Whatever changes wait when it is free go
 // into one transaction, so that they share one fsync; a change that comes alone waits for
-// nobody.
+// nobody. Urgent ones, which a message waits for, go before the others.
 type writer struct {
 	db      *sql.DB
 	conn    *sql.Conn
@@ -36,6 +40,8 @@ type writer struct {
 	path    string        // the file, by its name
 	file    os.FileInfo   // the file that is open; nil: not looked at
 	changes chan *change
+	urgent  chan *change
+	written int // changes since the log was last moved into the file
 	closing chan struct{}
 	stopped chan struct{}
 }
@@ -65,13 +71,13 @@ type txn struct {
 func newWriter(db *sql.DB, timeout, linger time.Duration) *writer {
 	return &writer{
 		db: db, timeout: timeout, linger: linger,
-		changes: make(chan *change, maxBatch), closing: make(chan struct{}), stopped: make(chan struct{}),
+		changes: make(chan *change, maxBatch), urgent: make(chan *change, maxBatch), closing: make(chan struct{}), stopped: make(chan struct{}),
 	}
 }
 
-// apply runs a change and returns when it is durable. A change whose ctx ends before it
+// apply runs a change of one of the two queues and returns when it is durable. A change whose ctx ends before it
 // began is dropped; after that the caller gets the true result.
-func (w *writer) apply(ctx context.Context, do func(*txn) error) error {
+func (w *writer) apply(ctx context.Context, queue chan<- *change, do func(*txn) error) error {
 	if err := ctx.Err(); err != nil {
 		return context.Cause(ctx)
 	}
@@ -82,7 +88,7 @@ func (w *writer) apply(ctx context.Context, do func(*txn) error) error {
 	default:
 	}
 	select {
-	case w.changes <- c:
+	case queue <- c:
 	case <-w.closing:
 		return ErrClosed
 	case <-ctx.Done():
@@ -145,13 +151,10 @@ func (w *writer) run() {
 	defer close(w.stopped)
 	since, last := time.Now(), time.Time{}
 	for {
-		var batch []*change
-		select {
-		case c := <-w.changes:
-			batch = append(batch, c)
-		default:
+		batch, hurry := w.more(nil)
+		if len(batch) == 0 {
 			idle := time.Now()
-			batch = w.wait()
+			batch, hurry = w.wait()
 			if time.Since(idle) > pause {
 				since = time.Now()
 			}
@@ -163,15 +166,16 @@ func (w *writer) run() {
 			time.Sleep(pause)
 			since = time.Now()
 		}
-		if w.linger > 0 && time.Since(last) < recent*w.linger {
+		if !hurry && w.linger > 0 && time.Since(last) < recent*w.linger {
 			batch = w.company(batch)
 		}
-		w.write(w.more(batch))
+		w.write(batch)
+		w.written += len(batch)
 		last = time.Now()
 	}
 }
 
-// company waits a little for more changes; less if they cease to come.
+// company waits a little for more changes; less if they cease to come, or an urgent one does.
 func (w *writer) company(batch []*change) []*change {
 	enough, quiet := time.NewTimer(w.linger), time.NewTimer(w.linger/lull)
 	defer enough.Stop()
@@ -181,6 +185,9 @@ func (w *writer) company(batch []*change) []*change {
 		case c := <-w.changes:
 			batch = append(batch, c)
 			quiet.Reset(w.linger / lull)
+		case c := <-w.urgent:
+			batch, _ = w.more(append(batch, c))
+			return batch
 		case <-w.closing:
 			return batch
 		case <-enough.C:
@@ -192,27 +199,66 @@ func (w *writer) company(batch []*change) []*change {
 	return batch
 }
 
-// wait returns the next change, or none when the writer is closing and nothing is left.
-func (w *writer) wait() []*change {
+// wait returns the next changes, or none when the writer is closing and nothing is left. It
+// tells whether one of them is urgent. Meanwhile it moves the log into the file.
+func (w *writer) wait() (batch []*change, hurry bool) {
+	var quiet <-chan time.Time
+	if w.written >= worthMoving {
+		timer := time.NewTimer(quietFor)
+		defer timer.Stop()
+		quiet = timer.C
+	}
 	select {
+	case c := <-w.urgent:
+		batch, _ = w.more([]*change{c})
+		return batch, true
 	case c := <-w.changes:
-		return []*change{c}
+		return w.more([]*change{c})
 	case <-w.closing:
 		return w.more(nil)
+	case <-quiet:
+		w.checkpoint()
+		return w.wait()
 	}
 }
 
-// more adds what waits already.
-func (w *writer) more(batch []*change) []*change {
-	for len(batch) < maxBatch {
+// SQLite itself moves its log into the file within the commit after which the log is too
+// long, and the changes of that commit wait for two more fsyncs and a thousand pages. So it
+// is done when nothing is written for quietFor, if worthMoving changes are in the log;
+// longestLog, in pages, is when SQLite does it after all.
+const (
+	quietFor    = 100 * time.Millisecond
+	worthMoving = 256
+	longestLog  = 8000
+)
+
+// checkpoint moves the log into the file as far as no reader needs it; what is left comes
+// along the next time.
+func (w *writer) checkpoint() {
+	w.written = 0
+	_, _ = w.conn.ExecContext(context.Background(), "PRAGMA wal_checkpoint(PASSIVE)")
+}
+
+// more adds what waits already: all that is urgent, and beside it a few of the others. It
+// tells whether something urgent came.
+func (w *writer) more(batch []*change) (_ []*change, hurry bool) {
+	urgent := len(w.urgent)
+	for range urgent {
+		batch = append(batch, <-w.urgent)
+	}
+	most := maxBatch
+	if urgent > 0 {
+		most = len(batch) + beside
+	}
+	for len(batch) < most {
 		select {
 		case c := <-w.changes:
 			batch = append(batch, c)
 		default:
-			return batch
+			return batch, urgent > 0
 		}
 	}
-	return batch
+	return batch, urgent > 0
 }
 
 // write runs a batch in one transaction. If one change breaks it, each runs alone, so

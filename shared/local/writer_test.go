@@ -2,7 +2,10 @@ package local
 
 import (
 	"context"
+	"database/sql"
 	"errors"
+	"fmt"
+	"net/url"
 	"path/filepath"
 	"testing"
 	"time"
@@ -126,3 +129,42 @@ func TestTimesThatDoNotFitKeepTheirOrder(t *testing.T) {
 }
 
 func year(n int) time.Time { return time.Date(n, 6, 1, 0, 0, 0, 0, time.UTC) }
+
+func TestUrgentChangesGoBeforeTheOthersAndAFewOfThoseGoWithThem(t *testing.T) {
+	w := newWriter(nil, time.Second, time.Second)
+	for range 2 * beside {
+		w.changes <- &change{}
+	}
+	urgent := &change{}
+	w.urgent <- urgent
+	batch, hurry := w.more(nil)
+	require.True(t, hurry)
+	require.Len(t, batch, 1+beside, "a message waits for few others")
+	require.Same(t, urgent, batch[0])
+	batch, hurry = w.more(nil)
+	require.False(t, hurry)
+	require.Len(t, batch, beside, "the others' turn comes")
+	w.urgent <- urgent
+	began := time.Now()
+	batch = w.company([]*change{{}})
+	require.Len(t, batch, 2)
+	require.Less(t, time.Since(began), w.linger/lull, "what is urgent waits for no company")
+}
+
+func TestTheLogIsMovedIntoTheFileWhenNothingIsWritten(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state.db")
+	s, err := Open(t.Context(), Options{Path: path})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, s.Close()) }()
+	for n := range worthMoving {
+		require.NoError(t, s.change(t.Context(), "test", count(fmt.Sprint(n))))
+	}
+	require.Eventually(t, func() bool {
+		alone, err := sql.Open("sqlite", dsn(path, url.Values{"mode": {"ro"}, "immutable": {"1"}})) // does not see the log
+		require.NoError(t, err)
+		defer func() { require.NoError(t, alone.Close()) }()
+		var n int
+		require.NoError(t, alone.QueryRowContext(t.Context(), "SELECT count(*) FROM sharing").Scan(&n))
+		return n == worthMoving
+	}, 10*time.Second, 10*time.Millisecond)
+}

@@ -9,6 +9,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -124,6 +125,9 @@ func (r *Runner) connect(d alert.Database) (*pool, error) {
 			return nil, err
 		}
 		limit := r.connections(key, d)
+		if computesHere(plain) {
+			limit = min(limit, max(2, runtime.NumCPU()))
+		}
 		opened, err := open(d, plain, limit)
 		if err != nil {
 			return nil, fmt.Errorf("the database URL cannot be used: %w", err)

@@ -31,6 +31,13 @@ func kinds() map[string]opener {
 // later are databases that this build does not know yet.
 var later = []string{"redshift", "mssql", "snowflake", "bigquery", "duckdb", "clickhouse"} //nolint:gochecknoglobals // a constant list
 
+// computesHere tells whether queries compute in this process. More of them at once than
+// there are processors end no sooner, and keep messages waiting.
+func computesHere(url string) bool {
+	scheme, _, _ := strings.Cut(url, "://")
+	return slices.Contains([]string{"sqlite", "sqlite3", "duckdb"}, scheme)
+}
+
 // parse finds the kind of a URL and drops SQLAlchemy's +driver.
 func parse(url string) (opener, string, error) {
 	scheme, rest, ok := strings.Cut(url, "://")

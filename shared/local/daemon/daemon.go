@@ -25,6 +25,8 @@ type Store interface {
 	sentinel.Outbox
 	// DueExcept is Due without the deliveries to some targets, by id.
 	DueExcept(ctx context.Context, scope string, now time.Time, max int, targets []string) ([]alert.Delivery, error)
+	// Preload reads the states of a scope for the Loads that follow.
+	Preload(ctx context.Context, scope string) error
 	// Writable writes what is there once more.
 	Writable(ctx context.Context) error
 }
@@ -178,6 +180,7 @@ func (d *Daemon) tick(ctx, working context.Context) {
 		setup, due, next := d.setup, d.agenda.due(now), d.agenda.next()
 		setup.users.Add(len(due))
 		d.mu.Unlock()
+		d.preload(ctx, setup.Scope, len(due))
 		for _, t := range due {
 			d.handOut(working, setup, t)
 		}
@@ -185,6 +188,20 @@ func (d *Daemon) tick(ctx, working context.Context) {
 			next = now.Add(time.Hour)
 		}
 		d.await(ctx, next)
+	}
+}
+
+// crowd is so many alerts at one tick that reading all states at once is cheaper than
+// reading each.
+const crowd = 50
+
+// preload reads the states of a crowded tick at once. Without them each run reads its own.
+func (d *Daemon) preload(ctx context.Context, scope string, due int) {
+	if due < crowd {
+		return
+	}
+	if err := d.Store.Preload(ctx, scope); err != nil && ctx.Err() == nil {
+		d.Log.Warn("read the states of many alerts at once", "error", err)
 	}
 }
 
