@@ -22,6 +22,15 @@ run: ## play the demo: real alerts on a real database, messages on loopback
 build: ## build bin/sqlsentinel
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/sqlsentinel ./cmd/sqlsentinel
 
+.PHONY: build-duckdb
+build-duckdb: ## build bin/sqlsentinel with DuckDB in it; needs a C compiler
+	CGO_ENABLED=1 $(GO) build -tags=minicore_disabled,duckdb -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/sqlsentinel ./cmd/sqlsentinel
+
+.PHONY: test-duckdb
+test-duckdb: ## run the tests of queries on DuckDB; needs a C compiler
+	$(GO) vet -tags=minicore_disabled,duckdb ./shared/query
+	CGO_ENABLED=1 $(GO) test -tags=minicore_disabled,duckdb -shuffle=on -timeout 10m -run '/duckdb|Duck' ./shared/query ./samples
+
 # --- AWS: docs/aws.md
 
 # Which stack, where, and more choices: CONTEXT="-c alarmEmail=you@example.com".

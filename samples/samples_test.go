@@ -40,9 +40,18 @@ func load(t *testing.T, path string, env alert.Lookup) *config.File {
 	for _, c := range senders.Channels() {
 		channels = append(channels, c)
 	}
-	file, err := config.Load(path, config.Options{Channels: channels, CheckDatabase: query.CheckDatabase, Env: env, NoEnvFile: true})
+	file, err := config.Load(path, config.Options{Channels: channels, CheckDatabase: checkDatabase, Env: env, NoEnvFile: true})
 	require.NoError(t, err)
 	return file
+}
+
+// checkDatabase is what the program checks; a build without DuckDB checks no more than its URL.
+func checkDatabase(d alert.Database, env alert.Lookup) error {
+	err := query.CheckDatabase(d, env)
+	if err != nil && strings.Contains(err.Error(), "make build-duckdb") {
+		return nil
+	}
+	return err
 }
 
 // openShop makes the sample shop as of a day; an empty day is today.

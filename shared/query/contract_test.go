@@ -68,7 +68,7 @@ func TestAQueryThatBreaksTheContractSaysHow(t *testing.T) {
 
 func TestABlobIsNoStatus(t *testing.T) {
 	worlds(t, func(t *testing.T, w *world) {
-		blob := map[string]string{"sqlite": "x'ff00'", "postgres": `'\xff00'::bytea`, "mariadb": "x'ff00'"}[w.name]
+		blob := map[string]string{"sqlite": "x'ff00'", "postgres": `'\xff00'::bytea`, "mariadb": "x'ff00'", "duckdb": `'\xff\x00'::BLOB`}[w.name]
 		fails(t, ask(t, w.runner(t, 1), "SELECT "+blob+" AS status"), alert.ErrorBadStatus)
 	})
 }
@@ -150,7 +150,7 @@ func TestTheCapsCanBeSetAndCutVisibly(t *testing.T) {
 func TestADeadConnectionInThePoolCostsNoRun(t *testing.T) {
 	worlds(t, func(t *testing.T, w *world) {
 		if w.cut == nil {
-			t.Skip("SQLite has no server")
+			t.Skip("a file has no server")
 		}
 		r := w.runner(t, 3)
 		var all sync.WaitGroup
@@ -168,7 +168,7 @@ func TestADeadConnectionInThePoolCostsNoRun(t *testing.T) {
 func TestAConnectionLostInTheMiddleIsUnreachable(t *testing.T) {
 	worlds(t, func(t *testing.T, w *world) {
 		if w.cut == nil {
-			t.Skip("SQLite has no server")
+			t.Skip("a file has no server")
 		}
 		r := w.runner(t, 1)
 		answer := background(t.Context(), r, time.Minute, w.endless)
@@ -214,7 +214,7 @@ func TestWaitingForAConnectionIsNoPartOfTheDeadline(t *testing.T) {
 func TestNamesWithOneURLShareThePoolAndItsSmallestLimit(t *testing.T) {
 	worlds(t, func(t *testing.T, w *world) {
 		if w.sleeping == nil {
-			t.Skip("nobody sees the sessions of SQLite")
+			t.Skip("nobody sees the sessions of a file")
 		}
 		r := w.runnerWith(t, query.Options{Databases: map[string]alert.Database{"a": w.database(3), "b": w.database(1)}})
 		ctx, cancel := context.WithCancel(t.Context())

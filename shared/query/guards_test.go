@@ -40,6 +40,8 @@ func hostile(w *world, folder string) []string {
 			"DETACH main", "ANALYZE", "REINDEX", "SAVEPOINT x", "CREATE TEMP TABLE stolen AS SELECT 1", "EXPLAIN DELETE FROM orders",
 			"SELECT load_extension('x.so')", "REPLACE INTO orders VALUES (1, 'x', 0)",
 		)
+	case "duckdb":
+		return append(common, duckdbHostile(folder)...)
 	case "postgres":
 		return append(common,
 			"DELETE FROM orders RETURNING 'OK' AS status", "WITH d AS (DELETE FROM orders RETURNING 1) SELECT 'OK' AS status FROM d",

@@ -96,7 +96,7 @@ func TestASQLitePathIsRelativeToTheFolderOrAbsolute(t *testing.T) {
 
 func TestAHugeValueIsStoppedInBoundedMemory(t *testing.T) {
 	worlds(t, func(t *testing.T, w *world) {
-		expression := map[string]string{"sqlite": "hex(zeroblob(500000000))", "postgres": "repeat('x', 300000000)", "mariadb": "REPEAT('x', 15000000)"}[w.name]
+		expression := map[string]string{"sqlite": "hex(zeroblob(500000000))", "postgres": "repeat('x', 300000000)", "mariadb": "REPEAT('x', 15000000)", "duckdb": "repeat('x', 100000000)"}[w.name]
 		r := w.runner(t, 1)
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)

@@ -22,6 +22,7 @@ func kinds() map[string]opener {
 	postgres := over(func() dialect { return &postgresDialect{} })
 	mysql := over(func() dialect { return &mysqlDialect{} })
 	return map[string]opener{
+		"duckdb": over(func() dialect { return &duckdbDialect{} }),
 		"sqlite": sqlite, "sqlite3": sqlite,
 		"postgresql": postgres, "postgres": postgres,
 		"mysql": mysql, "mariadb": mysql,
@@ -29,7 +30,7 @@ func kinds() map[string]opener {
 }
 
 // later are databases that this build does not know yet.
-var later = []string{"redshift", "mssql", "snowflake", "bigquery", "duckdb", "clickhouse"} //nolint:gochecknoglobals // a constant list
+var later = []string{"redshift", "mssql", "snowflake", "bigquery", "clickhouse"} //nolint:gochecknoglobals // a constant list
 
 // computesHere tells whether queries compute in this process. More of them at once than
 // there are processors end no sooner, and keep messages waiting.
@@ -44,8 +45,8 @@ func parse(url string) (opener, string, error) {
 	if !ok {
 		return nil, "", errors.New("a database URL begins with its kind, such as postgresql://user:${DB_PASSWORD}@host:5432/name or sqlite:///file.db")
 	}
-	scheme, _, _ = strings.Cut(strings.ToLower(scheme), "+")
 	known := kinds()
+	scheme, _, _ = strings.Cut(strings.ToLower(scheme), "+")
 	if d, ok := known[scheme]; ok {
 		return d, scheme + "://" + rest, nil
 	}

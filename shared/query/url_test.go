@@ -88,3 +88,21 @@ func FuzzCheckDatabase(f *testing.F) {
 		require.True(t, utf8.ValidString(err.Error()) || !utf8.ValidString(address))
 	})
 }
+
+func TestAURLOfDuckDBThatCannotBeUsedSaysWhy(t *testing.T) {
+	for address, advice := range map[string]string{
+		"duckdb://rel.duckdb":                     "three or four slashes",
+		"duckdb:///":                              "in memory",
+		"duckdb:///:memory:":                      "in memory",
+		"duckdb:///a%3Fb.duckdb":                  "rename the file",
+		"duckdb:///a%2523b.duckdb":                "rename the file",
+		"duckdb:///x.duckdb?memmory_limit=c4n4ry": "did you mean memory_limit?",
+		"duckdb:///x.duckdb?access_mode=c4n4ry":   "READ_ONLY",
+		"duckdb:///x.duckdb?a=%zz":                "cannot be read",
+		"duckd:///x.duckdb":                       "did you mean duckdb://?",
+	} {
+		err := query.CheckDatabase(alert.Database{URL: address}, environment)
+		require.ErrorContains(t, err, advice, address)
+		require.NotContains(t, err.Error(), "c4n4ry", address)
+	}
+}

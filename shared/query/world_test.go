@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -41,7 +42,9 @@ type world struct {
 
 // worlds runs a test on every dialect.
 func worlds(t *testing.T, test func(t *testing.T, w *world)) {
-	for name, open := range map[string]func(*testing.T) *world{"sqlite": openSQLite, "postgres": openPostgres, "mariadb": openMariaDB} {
+	every := map[string]func(*testing.T) *world{"sqlite": openSQLite, "postgres": openPostgres, "mariadb": openMariaDB}
+	maps.Copy(every, duckdbWorld())
+	for name, open := range every {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := open(t)
@@ -149,6 +152,8 @@ func (w *world) unchanged(t *testing.T, after string) {
 	switch w.name {
 	case "postgres":
 		tables = "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public'"
+	case "duckdb":
+		tables = "SELECT count(*) FROM duckdb_tables()"
 	case "sqlite":
 		tables = "SELECT count(*) FROM sqlite_master WHERE type = 'table'"
 	}
