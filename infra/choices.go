@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/agnivade/levenshtein"
+
+	"github.com/sqlsentinel/sqlsentinel/shared/cloud"
 )
 
 // Choices are what a deployment may decide, each a key of CDK's context: in cdk.json, or on
@@ -60,8 +62,9 @@ const createKey = "create"
 // defaults are the choices of who chooses nothing.
 func defaults() Choices {
 	return Choices{
-		Stack: "sentinel", Architecture: "arm64", Packaging: "zip", LogRetentionDays: 30, QueryMemory: 256, SenderMemory: 256, SyncMemory: 256,
-		QueryTimeout: 120, SenderTimeout: 60, Environment: map[string]string{},
+		Stack: "sentinel", Architecture: cloud.DefaultArchitecture, Packaging: "zip", LogRetentionDays: cloud.DefaultLogDays,
+		QueryMemory: cloud.DefaultMemory, SenderMemory: cloud.DefaultMemory, SyncMemory: cloud.DefaultMemory,
+		QueryTimeout: cloud.DefaultQueryTimeout, SenderTimeout: cloud.DefaultSenderTimeout, Environment: map[string]string{},
 	}
 }
 

@@ -20,7 +20,7 @@ const (
 	// asyncRetries and asyncAge are how often, and for how many seconds, Lambda calls a
 	// function again whose invocation failed, before the event is a dead letter. An
 	// older tick is late, and sync records it as missed.
-	asyncRetries, asyncAge = 2, 900
+	asyncRetries, asyncAge = 2, cloud.AsyncAge
 )
 
 // addTriggers connects what calls the functions: queues, the configuration, the minute.

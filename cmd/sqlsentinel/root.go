@@ -50,7 +50,7 @@ func (a *app) addCommands(root *cobra.Command) {
 		title    string
 		commands []*cobra.Command
 	}{
-		{"Begin:", []*cobra.Command{a.initCommand(), a.validateCommand(), a.schemaCommand(), a.demoCommand()}},
+		{"Begin:", []*cobra.Command{a.initCommand(), a.validateCommand(), a.estimateCommand(), a.schemaCommand(), a.demoCommand()}},
 		{"Run:", []*cobra.Command{a.runCommand(), a.daemonCommand(), a.applyCommand(), a.testNotifyCommand()}},
 		{"Look:", []*cobra.Command{a.statusCommand(), a.historyCommand(), a.explainCommand(), a.deliveriesCommand(), a.healthcheckCommand(), a.metricsCommand()}},
 		{"Act:", []*cobra.Command{a.silenceCommand(), a.unsilenceCommand()}},

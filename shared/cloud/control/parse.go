@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sqlsentinel/sqlsentinel/shared/alert"
+	"github.com/sqlsentinel/sqlsentinel/shared/cloud"
 	"github.com/sqlsentinel/sqlsentinel/shared/config"
 )
 
@@ -19,7 +20,7 @@ type Limits struct {
 	QuerySeconds, SenderSeconds int
 }
 
-// DefaultLimits are those of a stack that sets nothing: the functions have 120 and 60 s.
+// DefaultLimits are those of a stack that sets nothing.
 var DefaultLimits = LimitsOf(0, 0)
 
 // limitMargin is what a function needs beside the query, or the sending.
@@ -27,14 +28,13 @@ const limitMargin = 10 * time.Second
 
 // LimitsOf are the limits of functions that have these timeouts. Zero means the default.
 func LimitsOf(query, sender time.Duration) Limits {
-	out := Limits{QuerySeconds: 110, SenderSeconds: 50}
-	if query > 0 {
-		out.QuerySeconds = int((query - limitMargin).Seconds())
+	if query == 0 {
+		query = cloud.DefaultQueryTimeout * time.Second
 	}
-	if sender > 0 {
-		out.SenderSeconds = int((sender - limitMargin).Seconds())
+	if sender == 0 {
+		sender = cloud.DefaultSenderTimeout * time.Second
 	}
-	return out
+	return Limits{QuerySeconds: int((query - limitMargin).Seconds()), SenderSeconds: int((sender - limitMargin).Seconds())}
 }
 
 // Parse reads a configuration for AWS: its scope is the stack, relative paths have no

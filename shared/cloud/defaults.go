@@ -1,0 +1,17 @@
+package cloud
+
+// What a stack has that chooses nothing: infra deploys it, and `sqlsentinel estimate` reckons
+// with it.
+const (
+	// DefaultArchitecture is that of the functions.
+	DefaultArchitecture = "arm64"
+	// DefaultMemory is that of each function, in MB.
+	DefaultMemory = 256
+	// DefaultQueryTimeout and DefaultSenderTimeout are those of the functions, in seconds.
+	DefaultQueryTimeout, DefaultSenderTimeout = 120, 60
+	// DefaultLogDays is how long the functions' logs are kept.
+	DefaultLogDays = 30
+	// AsyncAge is for how many seconds Lambda keeps the event of a tick, or of sync, that
+	// finds no free place, before it is a dead letter.
+	AsyncAge = 900
+)
