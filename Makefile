@@ -170,9 +170,20 @@ crash: ## kill `run` 200 times, the daemon 200 times, and the functions at each 
 	SENTINEL_CRASH_ROUNDS=200 $(GO) test -run 'TestKilledRuns|TestAKilledDaemon' -count=1 -v -timeout 30m ./cmd/sqlsentinel
 	SENTINEL_CRASH_ROUNDS=200 $(GO) test -run Killed -count=1 -v -timeout 30m ./functions
 
+# The programs that docs/performance.md compares with.
+.tools/bench/sqlsentinel/bin/sqlsentinel:
+	@python3 -m venv .tools/bench/sqlsentinel && .tools/bench/sqlsentinel/bin/pip install -q sqlsentinel==0.1.0
+.tools/bench/dbt/bin/dbt:
+	@python3 -m venv .tools/bench/dbt && .tools/bench/dbt/bin/pip install -q dbt-core==1.11.16 dbt-sqlite==1.10.0
+.tools/bench/query-exporter/bin/query-exporter:
+	@python3 -m venv .tools/bench/query-exporter && .tools/bench/query-exporter/bin/pip install -q query-exporter==5.0.2
+OTHERS = .tools/bench/sqlsentinel/bin/sqlsentinel .tools/bench/dbt/bin/dbt .tools/bench/query-exporter/bin/query-exporter
+
+ONLY ?=
+
 .PHONY: bench
-bench: ## compare speed and memory with floors measured in the same run
-	$(GO) run ./benchmarks
+bench: $(if $(filter others,$(or $(ONLY),others)),$(OTHERS)) ## measure, and write docs/performance.md; ONLY=: one section; needs Python
+	$(GO) run ./benchmarks $(if $(ONLY),-only $(ONLY))
 
 .PHONY: fmt
 fmt: ## format the code

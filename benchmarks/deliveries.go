@@ -46,9 +46,9 @@ func (b *suite) deliveries() error {
 	}
 	rate, ratio := median(rates), median(ratios)
 	measured := fmt.Sprintf("%.2f × bare POSTs (%.0f a second)", ratio, rate)
-	b.bar(fmt.Sprintf("daemon: %d durable deliveries", n), measured, ratio >= 0.3, "≥ 0.3 ×")
-	if sync < time.Millisecond {
-		b.bar("daemon: durable deliveries a second", fmt.Sprintf("%.0f (fsync %v)", rate, sync.Round(10*time.Microsecond)), rate >= 3000, "≥ 3000")
+	atLeast(b, fmt.Sprintf("daemon: %d durable deliveries", n), measured, ratio, 0.3, "0.3 ×")
+	if sync < time.Millisecond && b.scale == 1 { // seconds are for a quiet machine; ratios for any
+		atLeast(b, "daemon: durable deliveries a second", fmt.Sprintf("%.0f (fsync %v)", rate, sync.Round(10*time.Microsecond)), rate, 3000, "3000")
 	}
 	return nil
 }

@@ -1,39 +1,47 @@
 package main
 
 import (
-	"bytes"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"slices"
-	"syscall"
 	"time"
+
+	"github.com/sqlsentinel/sqlsentinel/benchmarks/report"
 )
 
 // sample is what one process cost.
 type sample struct {
 	wall, cpu time.Duration
-	rss       int64 // peak, in bytes
+	rss       int64  // peak, in bytes
+	file      int64  // of its state, in bytes, where that is looked at
+	output    string // what it printed
 }
 
-// measure runs a command to its end. A process may exit 1 (a run with errors) only if
-// allowed; this benchmark has none.
-func measure(dir string, name string, args ...string) (sample, error) {
-	cmd := exec.Command(name, args...)
-	cmd.Dir = dir
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	start := time.Now()
-	if err := cmd.Run(); err != nil {
-		return sample{}, fmt.Errorf("%s %v: %w: %s", name, args, err, stderr.String())
+// measure runs a command to its end. An exit code other than 0 is an error, beside which the
+// sample counts all the same.
+func (b *suite) measure(dir string, name string, args ...string) (s sample, err error) {
+	from, to, err := os.Pipe()
+	if err != nil {
+		return s, fmt.Errorf("measure %s: %w", name, err)
 	}
-	usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage)
-	if !ok {
-		return sample{}, fmt.Errorf("no resource usage of %s", name)
+	defer func() { _ = from.Close() }()
+	cmd := exec.Command(b.usage, append([]string{name}, args...)...)
+	cmd.Dir, cmd.ExtraFiles = dir, []*os.File{to}
+	out, failed := cmd.CombinedOutput()
+	if failed != nil {
+		failed = fmt.Errorf("%s %v: %w: %s", name, args, failed, out)
 	}
-	return sample{
-		wall: time.Since(start), cpu: cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(), rss: usage.Maxrss * 1024,
-	}, nil
+	if err := to.Close(); err != nil {
+		return s, fmt.Errorf("measure %s: %w", name, err)
+	}
+	var cost struct{ Wall, CPU, RSS int64 }
+	if err := json.NewDecoder(from).Decode(&cost); err != nil {
+		return s, fmt.Errorf("measure %s: %w", name, errors.Join(failed, err))
+	}
+	return sample{wall: time.Duration(cost.Wall), cpu: time.Duration(cost.CPU), rss: cost.RSS, output: string(out)}, failed
 }
 
 // inTurn runs the commands one after the other, round by round, after a round that does
@@ -85,11 +93,25 @@ func peak(samples []sample) int64 {
 	return median(out)
 }
 
+// atMost holds a measure to a limit.
+func atMost[T ~int64 | ~float64](b *suite, what, shown string, value, limit T, limitShown string) {
+	b.bar(what, shown, float64(value) <= float64(limit)*b.slack, "≤ "+limitShown)
+}
+
+// atLeast holds a measure to a limit from below.
+func atLeast(b *suite, what, shown string, value, limit float64, limitShown string) {
+	b.bar(what, shown, value >= limit/b.slack, "≥ "+limitShown)
+}
+
 // bar prints one line and notes whether the bar is met.
 func (b *suite) bar(what, measured string, met bool, limit string) {
 	verdict := "ok"
 	if !met {
-		verdict, b.failed = "MISSED", true
+		verdict, b.missed = "MISSED", true
+	}
+	b.now.Bars = append(b.now.Bars, report.Bar{What: what, Measured: measured, Limit: limit, Met: met})
+	if b.slack > 1 {
+		limit += fmt.Sprintf(", slack %g ×", b.slack)
 	}
 	fmt.Fprintf(os.Stdout, "%-58s %-34s bar %-10s %s\n", what, measured, limit, verdict)
 }
