@@ -93,9 +93,11 @@ func LateRecord(a Alert, s State, run Run, now time.Time) Record {
 	}
 }
 
-// SkipRecord is the record of a tick that was not run, for a reason.
-func SkipRecord(id ID, run Run, why Reason, now time.Time) Record {
-	return Record{RunID: run.ID, Scope: id.Scope, Alert: id.Name, Scheduled: run.Scheduled, Started: now, Status: StatusSkipped, Reasons: []Reason{why}}
+// SkipRecord is the record of a tick that one process did not run, for a reason. It has an
+// id of its own, for another process may run that tick.
+func SkipRecord(id ID, tick time.Time, why Reason, now time.Time) Record {
+	run := NewRun(id, tick)
+	return Record{RunID: "run_" + digest(run.ID, string(why.Code)), Scope: id.Scope, Alert: id.Name, Scheduled: run.Scheduled, Started: now, Status: StatusSkipped, Reasons: []Reason{why}}
 }
 
 // decider carries one decision. Its methods stand in the files decide_*.go, in the order

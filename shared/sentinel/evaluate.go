@@ -82,7 +82,7 @@ func (s *Sentinel) PassOver(ctx context.Context, id alert.ID, first, last time.T
 }
 
 func (s *Sentinel) passOver(ctx context.Context, id alert.ID, scheduled time.Time, why alert.Reason, c Commit) error {
-	record := alert.SkipRecord(id, alert.NewRun(id, scheduled), why, s.Now())
+	record := alert.SkipRecord(id, scheduled, why, s.Now())
 	c.ID, c.Record = id, &record
 	if err := s.Store.Commit(ctx, c); err != nil {
 		return fmt.Errorf("record that %q was not run: %w", id.Name, err)

@@ -219,9 +219,12 @@ func (p *player) act(action string) {
 
 // skipped reads the record of a tick that was not run.
 func (p *player) skipped(at time.Time) {
-	record, err := p.runtime.Record(p.t.Context(), p.alert.Scope, alert.NewRun(p.alert.ID(), at).ID)
+	newest, err := p.runtime.History(p.t.Context(), sentinel.HistoryFilter{Scope: p.alert.Scope, Alerts: []string{p.alert.Name}, Limit: 1})
 	require.NoError(p.t, err)
+	require.Len(p.t, newest, 1)
+	record := newest[0]
 	require.Equal(p.t, alert.StatusSkipped, record.Status)
+	require.True(p.t, at.Equal(record.Scheduled), "the newest record is of %s", record.Scheduled)
 	p.last = sentinel.Evaluation{Alert: p.alert, Record: record}
 }
 
