@@ -2,6 +2,7 @@ package alert
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -57,23 +58,54 @@ func TargetAnswered(o Outage, sent Delivery, now time.Time) (*Outage, []Delivery
 // delivery makes a message about the outage of a target. A message about a target has no
 // owners itself: when it dies, too, that is seen in the status only.
 func (o *Outage) delivery(to Target, event Event, text string, about Delivery, now time.Time) Delivery {
-	status := StatusError
+	d := o.message(deliveryID(about.ID+fmt.Sprint(about.Try), to.ID, string(event)), to, event, now)
+	d.Message.AlertName, d.Message.Severity = "notifications to "+about.Target.Label, about.Message.Severity
+	d.Message.Reason, d.Message.RunID = text, about.Message.RunID
+	d.Message.Status = StatusError
 	if event == EventErrorRecovery {
-		status = StatusOK
+		d.Message.Status = StatusOK
 	}
-	id := deliveryID(about.ID+fmt.Sprint(about.Try), to.ID, string(event))
+	return d
+}
+
+// message makes a message about the outage, behind the last one to the same target.
+func (o *Outage) message(id string, to Target, event Event, now time.Time) Delivery {
 	var after []string
 	if link, ok := o.Chain[to.ID]; ok {
 		after = append(after, link.Delivery)
 	}
 	o.Chain = set(o.Chain, to.ID, Link{id, now})
 	return Delivery{
-		ID: id, Scope: about.Scope, Alert: o.Subject, Target: to, After: after,
+		ID: id, Scope: o.Scope, Alert: o.Subject, Target: to, After: after,
 		Message: Message{
-			EventID: id, EpisodeID: o.Episode.ID, Event: event, AlertName: "notifications to " + about.Target.Label, Severity: about.Message.Severity,
-			Labels: map[string]string{}, Status: status, Reason: text, Context: Fields{}, Instance: Fields{}, Instances: []InstanceNews{},
-			Timestamp: now, RunID: about.Message.RunID,
+			EventID: id, EpisodeID: o.Episode.ID, Event: event, Severity: Critical, Labels: map[string]string{},
+			Context: Fields{}, Instance: Fields{}, Instances: []InstanceNews{}, Timestamp: now,
 		},
 		CreatedAt: now, Status: Pending, Try: 1, DueAt: now,
 	}
+}
+
+// OfDatabase tells whether the outage is one of a database.
+func (o Outage) OfDatabase() bool {
+	return o.Subject == DatabaseSubject("") || strings.HasPrefix(o.Subject, DatabaseSubject("")+" ")
+}
+
+// Unwatched closes the open outage of a database that no alert uses any more, for no run
+// will see it answer. Who was told of it is told.
+func Unwatched(o Outage, now time.Time) (Outage, []Delivery) {
+	out := o.clone()
+	run := "run_" + digest(o.Scope, o.Subject, "unwatched", fmt.Sprint(o.Version))
+	var deliveries []Delivery
+	for _, id := range o.Episode.Told {
+		target := o.Targets[id]
+		if !target.Hears(EventErrorRecovery) {
+			continue
+		}
+		d := out.message(deliveryID(run, id, "database"), target, EventErrorRecovery, now)
+		d.Message.Status, d.Message.RunID, d.Message.AlertName = StatusClosed, run, o.Subject
+		d.Message.Reason = "closed because no alert uses the " + o.Subject + " any more; it was not seen to answer"
+		deliveries = append(deliveries, d)
+	}
+	out.Episode, out.Targets, out.Cause, out.Closed = nil, nil, "", now
+	return out, deliveries
 }

@@ -138,27 +138,54 @@ func (s *Store) surroundings(ctx context.Context, got item) (sentinel.Claim, err
 	}
 	out := sentinel.Claim{Delivery: d, Lease: d.Lease}
 	subject := subjectKey(d.Scope, alert.TargetSubject(d.Target.ID))
-	keys := []key{subject}
-	for _, id := range d.After {
-		keys = append(keys, deliveryKey(id))
-	}
-	items, err := s.get(ctx, keys...)
+	items, err := s.get(ctx, append(deliveryKeys(d.After), subject)...)
 	if err != nil {
 		return out, err
 	}
-	for _, id := range d.After {
-		if before := items[deliveryKey(id)]; before != nil {
-			b, err := decodeDelivery(before)
+	if out.Outage, err = decodeOutage(d.Scope, alert.TargetSubject(d.Target.ID), items[subject]); err != nil {
+		return out, err
+	}
+	out.Waiting, err = s.unsettled(ctx, d.After, items)
+	return out, err
+}
+
+func deliveryKeys(ids []string) []key {
+	keys := make([]key, len(ids))
+	for i, id := range ids {
+		keys[i] = deliveryKey(id)
+	}
+	return keys
+}
+
+// unsettled are those of the deliveries, read as items, that still stand before another;
+// what stands before a superseded one stands before its follower.
+func (s *Store) unsettled(ctx context.Context, ids []string, items map[key]item) ([]alert.Delivery, error) {
+	var out []alert.Delivery
+	for _, id := range ids {
+		before := items[deliveryKey(id)]
+		if before == nil {
+			continue
+		}
+		d, err := decodeDelivery(before)
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case d.Status == alert.Superseded && len(d.After) > 0:
+			more, err := s.get(ctx, deliveryKeys(d.After)...)
 			if err != nil {
-				return out, err
+				return nil, err
 			}
-			if !b.Status.Settled() {
-				out.Waiting = append(out.Waiting, b)
+			behind, err := s.unsettled(ctx, d.After, more)
+			if err != nil {
+				return nil, err
 			}
+			out = append(out, behind...)
+		case !d.Status.Settled():
+			out = append(out, d)
 		}
 	}
-	out.Outage, err = decodeOutage(d.Scope, alert.TargetSubject(d.Target.ID), items[subject])
-	return out, err
+	return out, nil
 }
 
 // Settle implements sentinel.Outbox. The counters follow by themselves: a process that

@@ -100,7 +100,8 @@ func claimable(d alert.Delivery, ref sentinel.Ref, now time.Time) bool {
 	return false
 }
 
-// unsettled reads those of the deliveries that still stand before another.
+// unsettled reads those of the deliveries that still stand before another; what stands
+// before a superseded one stands before its follower.
 func unsettled(t *txn, ids []string) ([]alert.Delivery, error) {
 	var all []alert.Delivery
 	for _, id := range ids {
@@ -108,7 +109,14 @@ func unsettled(t *txn, ids []string) ([]alert.Delivery, error) {
 		if err != nil {
 			return nil, err
 		}
-		if found && !d.Status.Settled() {
+		switch {
+		case found && d.Status == alert.Superseded:
+			before, err := unsettled(t, d.After)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, before...)
+		case found && !d.Status.Settled():
 			all = append(all, d)
 		}
 	}

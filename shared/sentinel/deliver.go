@@ -112,7 +112,7 @@ func (s *Sentinel) predecessors(ctx context.Context, c Claim) ([]alert.Delivery,
 	return waiting, nil
 }
 
-// unsettled reads which of the deliveries are not settled: what stood before a superseded
+// unsettled reads which of the deliveries are not settled: what stands before a superseded
 // one stands before its follower.
 func (s *Sentinel) unsettled(ctx context.Context, ids []string) ([]alert.Delivery, error) {
 	var out []alert.Delivery
@@ -124,7 +124,14 @@ func (s *Sentinel) unsettled(ctx context.Context, ids []string) ([]alert.Deliver
 		if err != nil {
 			return nil, fmt.Errorf("read %s: %w", id, err)
 		}
-		if !d.Status.Settled() {
+		switch {
+		case d.Status == alert.Superseded:
+			before, err := s.unsettled(ctx, d.After)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, before...)
+		case !d.Status.Settled():
 			out = append(out, d)
 		}
 	}

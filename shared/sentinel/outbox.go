@@ -19,7 +19,8 @@ type Claim struct {
 	Delivery alert.Delivery
 	// Lease proves the claim when it is settled.
 	Lease string
-	// Waiting are the unsettled deliveries among Delivery.After.
+	// Waiting are the unsettled deliveries that stand before it: those among Delivery.After,
+	// and, where one of these was superseded, among what that one stood behind.
 	Waiting []alert.Delivery
 	// Outage is the record of the delivery's target.
 	Outage alert.Outage

@@ -25,8 +25,10 @@ type SyncReport struct {
 }
 
 // Sync makes the stored definitions of a scope equal to the alerts of its file, which was
-// read whole and is valid. An alert that is removed, disabled or has another key closes
-// its open episodes first, so that Sync can be stopped anywhere and begun again.
+// read whole and is valid. An alert that is removed, disabled or has another key is retired
+// and closes its open episodes first, so that no run opens one meanwhile, and that Sync can
+// be stopped anywhere and begun again. The outage of a database that no alert uses any more
+// is closed, for no run will see it answer.
 // An empty list is refused: a missing or empty file removes nothing.
 func (s *Sentinel) Sync(ctx context.Context, scope string, alerts []alert.Alert) (SyncReport, error) {
 	var report SyncReport
@@ -48,6 +50,9 @@ func (s *Sentinel) Sync(ctx context.Context, scope string, alerts []alert.Alert)
 		if err := s.Store.PutDefinitions(ctx, put); err != nil {
 			return report, fmt.Errorf("sync: store definitions: %w", err)
 		}
+	}
+	if err := s.closeUnwatched(ctx, scope, alerts, &report); err != nil {
+		return report, err
 	}
 	if s.Schedules != nil {
 		if err := s.Schedules.Schedule(ctx, scope, report.Definitions); err != nil {
@@ -97,13 +102,39 @@ func (s *Sentinel) changed(ctx context.Context, a alert.Alert, report *SyncRepor
 		return false, fmt.Errorf("sync: load %q: %w", a.Name, err)
 	}
 	was := snapshot.Definition.Alert
+	kept := a.Schedule == was.Schedule && a.Timezone == was.Timezone && a.Enabled == was.Enabled
+	code := alert.ClosedKey
 	switch {
-	case !a.Enabled && was.Enabled:
-		err = s.close(ctx, a.ID(), alert.ClosedDisabled, report)
-	case !slices.EqualFunc(a.Key, was.Key, strings.EqualFold):
-		err = s.close(ctx, a.ID(), alert.ClosedKey, report)
+	case !a.Enabled && (was.Enabled || retired(snapshot.Definition)):
+		code = alert.ClosedDisabled
+	case slices.EqualFunc(a.Key, was.Key, strings.EqualFold):
+		return kept, nil
 	}
-	return a.Schedule == was.Schedule && a.Timezone == was.Timezone && a.Enabled == was.Enabled, err
+	if err := s.retire(ctx, snapshot.Definition); err != nil {
+		return kept, err
+	}
+	return kept, s.close(ctx, a.ID(), code, report)
+}
+
+// retiring begins the fingerprint of a definition that is about to change or to leave. It
+// equals no hash, so that a Sync that was stopped there begins again.
+const retiring = "retiring "
+
+func retired(d Definition) bool { return strings.HasPrefix(d.Fingerprint, retiring) }
+
+// retire disables stored definitions whose episodes are about to be closed: a run that
+// begins now is not evaluated, and one that began before finds at its commit that the
+// closing has changed the state. Otherwise it could open an episode that nobody closes.
+func (s *Sentinel) retire(ctx context.Context, definitions ...Definition) error {
+	for i := range definitions {
+		if d := &definitions[i]; !retired(*d) {
+			d.Alert.Enabled, d.Fingerprint = false, retiring+d.Fingerprint
+		}
+	}
+	if err := s.Store.PutDefinitions(ctx, definitions); err != nil {
+		return fmt.Errorf("sync: retire definitions: %w", err)
+	}
+	return nil
 }
 
 func (s *Sentinel) remove(ctx context.Context, scope string, alerts []alert.Alert, stored map[string]Fingerprint, report *SyncReport) error {
@@ -125,6 +156,17 @@ func (s *Sentinel) remove(ctx context.Context, scope string, alerts []alert.Aler
 			return fmt.Errorf("sync: %w", err)
 		}
 	}
+	var leaving []Definition
+	for _, name := range report.Removed {
+		snapshot, err := s.Store.Load(ctx, alert.ID{Scope: scope, Name: name})
+		if err != nil {
+			return fmt.Errorf("sync: load %q: %w", name, err)
+		}
+		leaving = append(leaving, snapshot.Definition)
+	}
+	if err := s.retire(ctx, leaving...); err != nil {
+		return err
+	}
 	for _, name := range report.Removed {
 		if err := s.close(ctx, alert.ID{Scope: scope, Name: name}, alert.ClosedRemoved, report); err != nil {
 			return err
@@ -136,14 +178,11 @@ func (s *Sentinel) remove(ctx context.Context, scope string, alerts []alert.Aler
 	return nil
 }
 
-// close ends the open episodes of an alert.
+// close ends the open episodes of an alert. It changes the state even if none is open and
+// if there is none yet, so that no run that began before can commit after it.
 func (s *Sentinel) close(ctx context.Context, id alert.ID, code alert.Code, report *SyncReport) error {
 	decision, err := s.decideBetweenRuns(ctx, id, func(snapshot Snapshot) (alert.Decision, bool) {
-		state := snapshot.State
-		if state.Version == 0 {
-			return alert.Decision{}, false
-		}
-		return alert.Close(snapshot.Definition.Alert, state, code, s.Now()), true
+		return alert.Close(snapshot.Definition.Alert, snapshot.State, code, s.Now()), true
 	})
 	if err != nil {
 		return fmt.Errorf("sync: close %q: %w", id.Name, err)
@@ -151,6 +190,33 @@ func (s *Sentinel) close(ctx context.Context, id alert.ID, code alert.Code, repo
 	if len(decision.Deliveries) > 0 {
 		report.Closed = append(report.Closed, id.Name)
 		report.Deliveries = append(report.Deliveries, decision.Deliveries...)
+	}
+	return nil
+}
+
+// closeUnwatched closes the outages of databases that no enabled alert of the file uses.
+func (s *Sentinel) closeUnwatched(ctx context.Context, scope string, alerts []alert.Alert, report *SyncReport) error {
+	open, err := s.Store.Outages(ctx, scope)
+	if err != nil {
+		return fmt.Errorf("sync: read outages: %w", err)
+	}
+	for _, outage := range open {
+		watched := slices.ContainsFunc(alerts, func(a alert.Alert) bool {
+			return a.Enabled && alert.DatabaseSubject(a.Database) == outage.Subject
+		})
+		if watched || !outage.OfDatabase() {
+			continue
+		}
+		closed, deliveries := alert.Unwatched(outage, s.Now())
+		err := s.Store.Commit(ctx, Commit{ID: alert.ID{Scope: scope, Name: outage.Subject}, Outages: []alert.Outage{closed}, Deliveries: deliveries})
+		if errors.Is(err, ErrConflict) {
+			continue // a run that began before has seen it answer, or told somebody: the next Sync looks again
+		}
+		if err != nil {
+			return fmt.Errorf("sync: close the outage of the %s: %w", outage.Subject, err)
+		}
+		report.Deliveries = append(report.Deliveries, deliveries...)
+		s.enqueue(ctx, deliveries)
 	}
 	return nil
 }

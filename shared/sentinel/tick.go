@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/sqlsentinel/sqlsentinel/shared/alert"
@@ -60,8 +62,8 @@ func (s *Sentinel) Tick(ctx context.Context, o TickOptions) (TickReport, error) 
 	}
 	var failed []error
 	var schedules alert.Schedules
-	for name, d := range definitions {
-		failed = append(failed, s.attend(ctx, d, states[name], &schedules, o, &report))
+	for _, name := range slices.Sorted(maps.Keys(definitions)) {
+		failed = append(failed, s.attend(ctx, definitions[name], states[name], &schedules, o, &report))
 	}
 	if !o.Attended {
 		failed = append(failed, s.sweep(ctx, o, &report))

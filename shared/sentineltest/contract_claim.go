@@ -86,6 +86,21 @@ var claimTests = []contractTest{
 		require.Equal(b, []string{pending.ID, claimed.ID}, ids(claim.Waiting))
 		equal(b, b.read(claimed.ID), claim.Waiting[1])
 	}},
+	{"a claim names what stands before a superseded predecessor", func(b *bench) {
+		first, second, third, last := b.delivery("a", "t", b.at(-3)), b.delivery("a", "t", b.at(-2)), b.delivery("a", "t", b.at(-1)), b.delivery("a", "t", b.now)
+		second.After, third.After, last.After = []string{first.ID}, []string{second.ID}, []string{third.ID}
+		b.enqueue(first, second, third, last)
+		for _, d := range []alert.Delivery{second, third} {
+			done, err := b.Supersede(b.ctx, d.ID, b.now)
+			require.NoError(b, err)
+			require.True(b, done)
+		}
+		claim := b.claim(last, b.now)
+		require.Equal(b, []string{first.ID}, ids(claim.Waiting))
+		b.settle(claim, alert.Pending, b.now)
+		b.settle(b.claim(first, b.now), alert.Sent, b.now)
+		require.Empty(b, b.claim(last, b.now).Waiting)
+	}},
 	{"a claim brings the outage of its target", func(b *bench) {
 		outage := alert.Outage{Scope: b.scope, Subject: alert.TargetSubject("t"), Cause: "gone", Episode: &alert.Episode{ID: "ep"}}
 		require.NoError(b, b.Commit(b.ctx, sentinel.Commit{ID: b.id("a"), Outages: []alert.Outage{outage}}))

@@ -210,41 +210,6 @@ func TestManyRunsOfOneAlertAtOnceHaveOneWinnerEach(t *testing.T) {
 	require.Len(t, deliveries, 1, "one episode, one announcement")
 }
 
-func TestAnEmptyFileRemovesNothing(t *testing.T) {
-	b := newRig(t)
-	_, err := b.Sync(t.Context(), "shop", nil)
-	require.ErrorContains(t, err, "nothing is removed")
-	definitions, err := b.memory.Definitions(t.Context(), "shop")
-	require.NoError(t, err)
-	require.Len(t, definitions, 1)
-}
-
-func TestSyncSaysWhatChangedAndKeepsTheAgeOfASchedule(t *testing.T) {
-	b := newRig(t)
-	since := b.now
-	b.now = b.now.Add(time.Hour)
-	edited, added := plainAlert("revenue"), plainAlert("new")
-	edited.Description = "other words"
-	report, err := b.Sync(t.Context(), "shop", []alert.Alert{edited, added})
-	require.NoError(t, err)
-	require.Equal(t, []string{"new"}, report.Added)
-	require.Equal(t, []string{"revenue"}, report.Changed)
-	snapshot, err := b.memory.Load(t.Context(), edited.ID())
-	require.NoError(t, err)
-	require.Equal(t, since, snapshot.Definition.ScheduledSince)
-	require.Equal(t, 2, snapshot.Sharing)
-
-	edited.Schedule = "@daily"
-	report, err = b.Sync(t.Context(), "shop", []alert.Alert{edited})
-	require.NoError(t, err)
-	require.Equal(t, []string{"new"}, report.Removed)
-	snapshot, err = b.memory.Load(t.Context(), edited.ID())
-	require.NoError(t, err)
-	require.Equal(t, b.now, snapshot.Definition.ScheduledSince)
-	_, err = b.Evaluate(t.Context(), added.ID(), b.now)
-	require.ErrorIs(t, err, sentinel.ErrNotFound)
-}
-
 func TestAPreviewStoresAndSendsNothing(t *testing.T) {
 	b := newRig(t)
 	snapshot, err := b.memory.Load(t.Context(), plainAlert("revenue").ID())
@@ -298,6 +263,29 @@ func TestANewerMessageSupersedesAReminderThatWaits(t *testing.T) {
 	require.NoError(t, b.Drain(t.Context(), sentinel.DrainOptions{Scope: "shop"}))
 	require.Len(t, b.sent, 2, "the announcement and one reminder of three")
 	require.Equal(t, reminders[2].ID, b.sent[1])
+}
+
+func TestARecoveryBehindASupersededReminderStillWaitsForTheAnnouncement(t *testing.T) {
+	b := newRig(t)
+	b.reminding(t)
+	b.send = func(alert.Delivery) error { return &alert.SendError{Message: "HTTP 429", RetryAfter: 20 * time.Minute} }
+	announcement := b.deliver(t, b.run(t))
+	b.now = b.now.Add(time.Minute)
+	reminder := b.run(t)
+	b.now = b.now.Add(time.Minute)
+	b.answer = func(context.Context) alert.Result { return alert.Result{Rows: []alert.Row{{Status: alert.StatusOK}}} }
+	recovery := b.deliver(t, b.run(t))
+	require.Equal(t, alert.Superseded, b.deliver(t, reminder).Status)
+	require.Equal(t, announcement.DueAt, recovery.DueAt)
+	b.now = announcement.DueAt
+	b.deliver(t, announcement) // put off again
+	b.send = func(alert.Delivery) error { return nil }
+	require.Equal(t, alert.Pending, b.deliver(t, recovery).Status)
+	b.now = b.now.Add(time.Hour)
+	require.NoError(t, b.Drain(t.Context(), sentinel.DrainOptions{Scope: "shop"}))
+	b.now = b.now.Add(time.Hour)
+	require.NoError(t, b.Drain(t.Context(), sentinel.DrainOptions{Scope: "shop"}))
+	require.Equal(t, []string{announcement.ID, recovery.ID}, b.sent)
 }
 
 func TestAReminderOfAClosedEpisodeIsNotSent(t *testing.T) {

@@ -39,7 +39,8 @@ func NewMemory() *Memory {
 	}
 }
 
-// copied returns a deep copy, as a store that writes JSON gives one.
+// copied returns a deep copy, as a store that writes JSON gives one. Deliveries and
+// definitions are copied when they are written only: nobody changes what they point to.
 func copied[T any](v T) T {
 	text, err := json.Marshal(v)
 	if err != nil {
@@ -63,7 +64,10 @@ func (m *Memory) Load(_ context.Context, id alert.ID) (sentinel.Snapshot, error)
 	if !ok {
 		return sentinel.Snapshot{}, sentinel.ErrNotFound
 	}
-	out := sentinel.Snapshot{Definition: copied(definition), State: copied(m.states[id])}
+	out := sentinel.Snapshot{Definition: definition}
+	if state, ran := m.states[id]; ran {
+		out.State = copied(state)
+	}
 	out.Database = m.outage(id.Scope, alert.DatabaseSubject(definition.Alert.Database))
 	for other, d := range m.definitions {
 		if other.Scope == id.Scope && d.Alert.Enabled && d.Alert.Database == definition.Alert.Database {
@@ -74,7 +78,10 @@ func (m *Memory) Load(_ context.Context, id alert.ID) (sentinel.Snapshot, error)
 }
 
 func (m *Memory) outage(scope, subject string) alert.Outage {
-	out := copied(m.outages[[2]string{scope, subject}])
+	out, known := m.outages[[2]string{scope, subject}]
+	if known {
+		out = copied(out)
+	}
 	out.Scope, out.Subject = scope, subject
 	return out
 }
@@ -165,7 +172,13 @@ func (m *Memory) Fingerprints(_ context.Context, scope string) (map[string]senti
 func (m *Memory) Definitions(_ context.Context, scope string) (map[string]sentinel.Definition, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return inScope(m.definitions, scope), nil
+	out := map[string]sentinel.Definition{}
+	for id, d := range m.definitions {
+		if id.Scope == scope {
+			out[id.Name] = d
+		}
+	}
+	return out, nil
 }
 
 // States implements sentinel.Store.

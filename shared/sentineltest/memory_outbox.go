@@ -25,13 +25,24 @@ func (m *Memory) Claim(_ context.Context, ref sentinel.Ref, now, until time.Time
 	d.Status, d.LeaseUntil, d.Lease, d.Swept = alert.Sending, until, fmt.Sprintf("lease-%d", m.claims), 0
 	delete(m.swept, d.ID)
 	m.deliveries[d.ID] = d
-	claim := sentinel.Claim{Delivery: copied(d), Lease: d.Lease, Outage: m.outage(d.Scope, alert.TargetSubject(d.Target.ID))}
-	for _, id := range d.After {
-		if w, ok := m.deliveries[id]; ok && !w.Status.Settled() {
-			claim.Waiting = append(claim.Waiting, copied(w))
+	claim := sentinel.Claim{Delivery: d, Lease: d.Lease, Outage: m.outage(d.Scope, alert.TargetSubject(d.Target.ID))}
+	claim.Waiting = m.unsettled(d.After)
+	return claim, nil
+}
+
+// unsettled are those of the deliveries that still stand before another; what stands
+// before a superseded one stands before its follower.
+func (m *Memory) unsettled(ids []string) []alert.Delivery {
+	var out []alert.Delivery
+	for _, id := range ids {
+		switch d, ok := m.deliveries[id]; {
+		case ok && d.Status == alert.Superseded:
+			out = append(out, m.unsettled(d.After)...)
+		case ok && !d.Status.Settled():
+			out = append(out, d)
 		}
 	}
-	return claim, nil
+	return out
 }
 
 func claimable(d alert.Delivery, now time.Time) bool {
@@ -93,7 +104,7 @@ func (m *Memory) Due(_ context.Context, scope string, now time.Time, n int) ([]a
 	var out []alert.Delivery
 	for _, id := range m.decided {
 		if d := m.deliveries[id]; d.Scope == scope && claimable(d, now) {
-			out = append(out, copied(d))
+			out = append(out, d)
 		}
 	}
 	out = slices.DeleteFunc(out, func(d alert.Delivery) bool { return m.swept[d.ID].After(now) })
@@ -156,7 +167,7 @@ func (m *Memory) Delivery(_ context.Context, id string) (alert.Delivery, error) 
 	if !ok {
 		return alert.Delivery{}, sentinel.ErrNotFound
 	}
-	return copied(d), nil
+	return d, nil
 }
 
 // Deliveries implements sentinel.Outbox.
@@ -172,7 +183,7 @@ func (m *Memory) Deliveries(_ context.Context, f sentinel.DeliveryFilter) ([]ale
 		if len(f.Statuses) > 0 && !slices.Contains(f.Statuses, d.Status) || f.RunID != "" && d.Message.RunID != f.RunID || d.CreatedAt.Before(f.Since) {
 			continue
 		}
-		out = append(out, copied(d))
+		out = append(out, d)
 	}
 	slices.SortStableFunc(out, func(a, b alert.Delivery) int { return b.CreatedAt.Compare(a.CreatedAt) })
 	return out[:min(len(out), limit(f.Limit))], nil

@@ -258,6 +258,13 @@ func databaseStories() []Story {
 			UNREACHABLE       | ERROR |                      | database_opened silenced
 			other UNREACHABLE |       | error→owner:database
 			OK                | OK    | error_recovery→owner:database`},
+		{Name: "the outage of a database that no alert uses any more is closed", Alert: func(a *alert.Alert) { a.Database = "warehouse" },
+			Edits: map[string]edit{"off": disabled, "on": enabled}, Lines: `
+			UNREACHABLE | ERROR    |
+			UNREACHABLE | ERROR    | error→owner:database | database_opened
+			edit off    | DISABLED | error_recovery→owner:closed:database
+			edit on     |          |
+			UNREACHABLE | ERROR    |                      | error_pending`},
 	}
 }
 
