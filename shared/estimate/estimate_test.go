@@ -3,6 +3,8 @@ package estimate_test
 import (
 	"fmt"
 	"math"
+	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -177,6 +179,15 @@ func TestEachQuotaSaysWhatMovesIt(t *testing.T) {
 		require.NotEmpty(t, q.Setting, q.Name)
 		require.Positive(t, q.Quota, q.Name)
 		require.False(t, math.IsNaN(q.Share()) || math.IsInf(q.Share(), 0), q.Name)
+	}
+}
+
+func TestTheStackHasAsManyAlarmsAsAreReckoned(t *testing.T) {
+	template, err := os.ReadFile("../../infra/testdata/default.json")
+	require.NoError(t, err)
+	r := report(t, options(t, alerts(1, "@daily")))
+	for price, kind := range map[string]string{"alarm_month": "AWS::CloudWatch::Alarm", "dashboard_month": "AWS::CloudWatch::Dashboard"} {
+		require.EqualValues(t, strings.Count(string(template), `"Type": "`+kind+`"`), line(t, r, price).Quantity, kind)
 	}
 }
 

@@ -175,8 +175,8 @@ func (o Options) logs(u *Usage, bytes float64) {
 const (
 	// tickSeconds is how long a tick of sync takes, tickSecondsAnAlert what each alert adds.
 	tickSeconds, tickSecondsAnAlert = 0.3, 0.0001
-	// stackAlarms and stackDashboards are those of the stack; stackMetrics the series of its
-	// gauges, and of runs and messages by status.
+	// stackAlarms and stackDashboards are those of the stack, stackMetrics the series of its
+	// gauges: nine, and eight of alerts by standing.
 	stackAlarms, stackDashboards, stackMetrics = 25, 1, 17
 	// runStatuses and messageStatuses are how many of them a month sees as a rule; each has a
 	// count and a duration.

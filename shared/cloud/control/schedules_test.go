@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -121,4 +122,50 @@ func TestSchedulesOnTheSecondPageAreSeenToo(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 1, mended)
 	require.Equal(t, []string{*all.Schedules[0].Name}, g.names(t), "what nobody asked for is gone, though it stood on the second page")
+}
+
+// TestASyncThatIsCutOffGoesOnWhereItWas ends a sync in the midst of its schedules, as the
+// timeout of the function does: what it made is not made again.
+func TestASyncThatIsCutOffGoesOnWhereItWas(t *testing.T) {
+	g, c := newGroup(t)
+	store := store(t)
+	var names []string
+	for i := range 60 {
+		names = append(names, fmt.Sprintf("alert %02d", i))
+	}
+	all := definitions(names...)
+	require.NoError(t, store.PutDefinitions(t.Context(), all))
+	ctx, cut := context.WithCancel(t.Context())
+	var created, after atomic.Int64
+	c.APIOptions = append(c.APIOptions, func(stack *middleware.Stack) error {
+		return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("count", func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
+			if _, ok := in.Parameters.(*scheduler.CreateScheduleInput); ok && created.Add(1) == after.Load() {
+				cut()
+			}
+			return next.HandleInitialize(ctx, in)
+		}), middleware.After)
+	})
+	s := g.schedules(t, c, store, "f")
+	after.Store(25)
+	require.Error(t, s.Schedule(ctx, "stack", all))
+	done, err := store.ScheduleFingerprints(t.Context(), "stack")
+	require.NoError(t, err)
+	noted := 0
+	for _, fingerprint := range done {
+		if fingerprint != "" {
+			noted++
+		}
+	}
+	require.GreaterOrEqual(t, noted, 10, "what was made is noted at once")
+	require.Less(t, noted, 30)
+
+	created.Store(0)
+	after.Store(0)
+	require.NoError(t, s.Schedule(t.Context(), "stack", all))
+	require.LessOrEqual(t, created.Load(), int64(len(all)-noted), "the rest, and nothing twice; a call that was cut off may have been done")
+	require.GreaterOrEqual(t, created.Load(), int64(len(all)-25), "what was not begun is made now")
+	require.Len(t, g.names(t), len(all))
+	created.Store(0)
+	require.NoError(t, s.Schedule(t.Context(), "stack", all))
+	require.Zero(t, created.Load(), "nothing is asked about what did not change")
 }
