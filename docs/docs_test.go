@@ -46,7 +46,7 @@ func TestEveryYAMLBlockIsAValidAlertFile(t *testing.T) {
 	}
 	senders, err := notify.New(notify.Options{})
 	require.NoError(t, err)
-	options := config.Options{CheckDatabase: query.CheckDatabase, Env: exampleEnvironment(t), NoEnvFile: true}
+	options := config.Options{CheckDatabase: query.CheckDatabase, CheckQuery: query.CheckQuery, Env: exampleEnvironment(t), NoEnvFile: true}
 	for _, c := range senders.Channels() {
 		options.Channels = append(options.Channels, c)
 	}

@@ -40,7 +40,7 @@ func load(t *testing.T, path string, env alert.Lookup) *config.File {
 	for _, c := range senders.Channels() {
 		channels = append(channels, c)
 	}
-	file, err := config.Load(path, config.Options{Channels: channels, CheckDatabase: checkDatabase, Env: env, NoEnvFile: true})
+	file, err := config.Load(path, config.Options{Channels: channels, CheckDatabase: checkDatabase, CheckQuery: query.CheckQuery, Env: env, NoEnvFile: true})
 	require.NoError(t, err)
 	return file
 }

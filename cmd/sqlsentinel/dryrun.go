@@ -25,7 +25,7 @@ type previewJSON struct {
 
 // dryRun queries for real and shows what would follow. It reads the state and leaves it alone.
 func (s *session) dryRun(ctx context.Context, flags runFlags) (err error) {
-	chosen, err := s.enabled()
+	chosen, err := s.enabled(flags.at)
 	if err != nil {
 		return err
 	}
@@ -47,7 +47,7 @@ func (s *session) dryRun(ctx context.Context, flags runFlags) (err error) {
 	outcomes, runs := make([]outcome, len(chosen)), make([]runJSON, len(chosen))
 	bar := s.startProgress(len(chosen))
 	s.forEach(ctx, chosen, func(i int) {
-		outcomes[i], runs[i] = s.preview(ctx, e, chosen[i], sharing[chosen[i].Database])
+		outcomes[i], runs[i] = s.preview(ctx, e, chosen[i], sharing[chosen[i].Database], flags.at)
 		bar.count(outcomes[i].record.Status)
 	})
 	bar.stop()
@@ -61,13 +61,14 @@ func (s *session) dryRun(ctx context.Context, flags runFlags) (err error) {
 }
 
 // preview decides one alert without storing anything.
-func (s *session) preview(ctx context.Context, e *engine, x alert.Alert, sharing int) (outcome, runJSON) {
-	snapshot, closing, err := s.snapshot(ctx, e.store, x, sharing)
-	if err != nil {
+func (s *session) preview(ctx context.Context, e *engine, x alert.Alert, sharing int, at moment) (outcome, runJSON) {
+	scheduled, err := at.of(x, s.now())
+	snapshot, closing, loadErr := s.snapshot(ctx, e.store, x, sharing)
+	if err = errors.Join(err, loadErr); err != nil {
 		record := alert.Record{Scope: x.Scope, Alert: x.Name, Status: alert.StatusError, Error: err.Error()}
 		return outcome{record: record, done: true}, s.runOf(record, pending)
 	}
-	got := e.Preview(ctx, snapshot, s.now())
+	got := e.Preview(ctx, snapshot, scheduled)
 	out := s.runOf(got.Record, pending)
 	out.Preview = &previewJSON{Columns: []string{}, Rows: [][]alert.Value{}, Messages: []renderedJSON{}}
 	if table := got.Result.Table; table != nil {

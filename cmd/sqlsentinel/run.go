@@ -13,7 +13,10 @@ import (
 )
 
 // runFlags are the flags of `run` alone.
-type runFlags struct{ dry, failOnAlert bool }
+type runFlags struct {
+	dry, failOnAlert bool
+	at               moment
+}
 
 func (a *app) runCommand() *cobra.Command {
 	var flags runFlags
@@ -25,10 +28,15 @@ notify, and delivers what is due: also what earlier runs left undelivered. It wa
 fast retries of a delivery; the slow ones are made by later runs.
 
 With --dry-run the queries are sent for real, but nothing is stored and nothing is sent:
-rows, decision and messages are printed as they would be.`,
+rows, decision and messages are printed as they would be.
+
+With --at the runs stand for a time that has passed: :scheduled_time is that time in a query
+with ` + "`params: true`" + `. A run older than an alert's last one is recorded as late and not evaluated;
+--dry-run looks at it all the same.`,
 		Example: `  sqlsentinel run
   sqlsentinel run shop.yaml --alert 'Daily *' --fail-on-alert
   sqlsentinel run --alert "Daily revenue" --dry-run
+  sqlsentinel run --alert "Daily revenue" --dry-run --at "2026-11-23 09:00"
   sqlsentinel run --json | jq '.runs[] | select(.status == "ERROR")'`,
 		Args: configOnly(),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -49,6 +57,7 @@ rows, decision and messages are printed as they would be.`,
 	a.addJSON(c)
 	a.addAlerts(c, "evaluate only this alert")
 	c.Flags().BoolVar(&flags.dry, "dry-run", false, "query, but store and send nothing; print rows, decision and messages")
+	c.Flags().StringVar((*string)(&flags.at), "at", "", "evaluate for this `time`: RFC 3339, or on the clock of the alert's zone; not in the future")
 	c.Flags().BoolVar(&flags.failOnAlert, "fail-on-alert", false, "exit with 3 if an alert says ALERT")
 	return c
 }
@@ -63,7 +72,7 @@ type outcome struct {
 // run evaluates and delivers.
 func (s *session) run(ctx context.Context, flags runFlags) (err error) {
 	started := s.now()
-	chosen, err := s.enabled()
+	chosen, err := s.enabled(flags.at)
 	if err != nil {
 		return err
 	}
@@ -84,7 +93,7 @@ func (s *session) run(ctx context.Context, flags runFlags) (err error) {
 		return err
 	}
 	posts := &posts{byID: map[string]post{}}
-	outcomes, failed := s.evaluateAndDeliver(ctx, e, chosen, posts)
+	outcomes, failed := s.evaluateAndDeliver(ctx, e, chosen, posts, flags.at)
 	if ctx.Err() == nil {
 		failed = errors.Join(failed, s.afterwards(ctx, e, outcomes, prune))
 	}
@@ -94,8 +103,8 @@ func (s *session) run(ctx context.Context, flags runFlags) (err error) {
 	return s.verdict(ctx, outcomes, posts, failed, flags)
 }
 
-// enabled are the chosen alerts that are enabled.
-func (s *session) enabled() ([]alert.Alert, error) {
+// enabled are the chosen alerts that are enabled; the moment must be right for each.
+func (s *session) enabled(at moment) ([]alert.Alert, error) {
 	chosen, err := s.chosen()
 	if err != nil {
 		return nil, err
@@ -109,7 +118,7 @@ func (s *session) enabled() ([]alert.Alert, error) {
 			s.say("%q is disabled and is not evaluated", x.Name)
 		}
 	}
-	return out, nil
+	return out, at.all(out, s.now())
 }
 
 // sync stores the definitions of the file and reads all states, if most are needed.
@@ -129,13 +138,13 @@ func (s *session) sync(ctx context.Context, e *engine) error {
 }
 
 // evaluateAndDeliver evaluates the alerts while what they decide is being delivered.
-func (s *session) evaluateAndDeliver(ctx context.Context, e *engine, alerts []alert.Alert, posts *posts) ([]outcome, error) {
+func (s *session) evaluateAndDeliver(ctx context.Context, e *engine, alerts []alert.Alert, posts *posts, at moment) ([]outcome, error) {
 	evaluated, delivered := make(chan struct{}), make(chan error, 1)
 	go func() { delivered <- s.deliver(ctx, e, posts, evaluated) }()
 	outcomes := make([]outcome, len(alerts))
 	bar := s.startProgress(len(alerts))
 	s.forEach(ctx, alerts, func(i int) {
-		outcomes[i] = s.evaluate(ctx, e, alerts[i])
+		outcomes[i] = s.evaluate(ctx, e, alerts[i], at)
 		bar.count(outcomes[i].record.Status)
 	})
 	bar.stop()
@@ -148,13 +157,17 @@ func (s *session) evaluateAndDeliver(ctx context.Context, e *engine, alerts []al
 }
 
 // evaluate runs one alert. Whatever goes wrong stays with it.
-func (s *session) evaluate(ctx context.Context, e *engine, a alert.Alert) (out outcome) {
+func (s *session) evaluate(ctx context.Context, e *engine, a alert.Alert, at moment) (out outcome) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			out = outcome{done: true, err: fmt.Errorf("evaluate %q: this is a fault of the program: %v", a.Name, cause)}
 		}
 	}()
-	got, err := e.Evaluate(ctx, a.ID(), s.now())
+	scheduled, err := at.of(a, s.now())
+	if err != nil {
+		return outcome{record: alert.Record{Alert: a.Name, Status: alert.StatusError}, err: err, done: true}
+	}
+	got, err := e.Evaluate(ctx, a.ID(), scheduled)
 	if err != nil {
 		return outcome{record: alert.Record{Alert: a.Name, Status: alert.StatusError}, err: err, done: ctx.Err() == nil}
 	}

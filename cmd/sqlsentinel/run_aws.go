@@ -17,7 +17,7 @@ const invokedAtOnce = 5
 // the function's. Messages are delivered by the stack.
 func (s *session) runOnAWS(ctx context.Context, flags runFlags) error {
 	started := s.now()
-	chosen, err := s.enabled()
+	chosen, err := s.enabled(flags.at)
 	if err != nil {
 		return err
 	}
@@ -33,7 +33,7 @@ func (s *session) runOnAWS(ctx context.Context, flags runFlags) error {
 		slots <- struct{}{}
 		group.Go(func() {
 			defer func() { <-slots }()
-			outcomes[i], runs[i] = s.invoke(ctx, x, flags.dry)
+			outcomes[i], runs[i] = s.invoke(ctx, x, flags)
 			bar.count(outcomes[i].record.Status)
 		})
 	}
@@ -55,10 +55,15 @@ func (s *session) runOnAWS(ctx context.Context, flags runFlags) error {
 }
 
 // invoke runs one alert there.
-func (s *session) invoke(ctx context.Context, x alert.Alert, dry bool) (outcome, runJSON) {
-	tick := cloud.Tick{Alert: x.Name, DryRun: dry}
-	if !dry {
-		tick.ScheduledTime = s.now().UTC().Format("2006-01-02T15:04:05.000Z")
+func (s *session) invoke(ctx context.Context, x alert.Alert, flags runFlags) (outcome, runJSON) {
+	tick := cloud.Tick{Alert: x.Name, DryRun: flags.dry}
+	at, err := flags.at.of(x, s.now())
+	if err != nil {
+		record := alert.Record{Scope: x.Scope, Alert: x.Name, Status: alert.StatusError, Error: err.Error()}
+		return outcome{record: record, err: err, done: true}, s.runOf(record, pending)
+	}
+	if !flags.dry || flags.at != "" {
+		tick.ScheduledTime = at.UTC().Format("2006-01-02T15:04:05.000Z")
 	}
 	answer, err := s.stack.Invoke(ctx, tick)
 	if err != nil {
@@ -66,7 +71,7 @@ func (s *session) invoke(ctx context.Context, x alert.Alert, dry bool) (outcome,
 		return outcome{record: record, err: err, done: ctx.Err() == nil}, s.runOf(record, pending)
 	}
 	out := s.runOf(*answer.Run, pending)
-	if dry {
+	if flags.dry {
 		out.Preview = &previewJSON{Columns: []string{}, Rows: [][]alert.Value{}, Messages: []renderedJSON{}}
 		if table := answer.Table; table != nil {
 			out.Preview.Columns, out.Preview.RowCount = list(table.Columns), len(table.Rows)

@@ -181,7 +181,7 @@ func (a *app) configOptions() (config.Options, error) {
 		channels = append(channels, c)
 	}
 	return config.Options{
-		Channels: channels, CheckDatabase: query.CheckDatabase, Env: a.env,
+		Channels: channels, CheckDatabase: query.CheckDatabase, CheckQuery: query.CheckQuery, Env: a.env,
 		EnvFile: a.flags.envFile, NoEnvFile: a.flags.noEnvFile,
 	}, nil
 }

@@ -44,6 +44,8 @@ type Alert struct {
 	// or is empty for the file's one database.
 	Query    string `json:"query"`
 	Database string `json:"database,omitempty"`
+	// Params has :scheduled_time and :previous_time in the query bound by the driver.
+	Params bool `json:"params,omitempty"`
 	// Connection is the database itself, for a runtime whose queries run where the file is
 	// not; nil: the runner knows the databases.
 	Connection *Database `json:"connection,omitempty"`

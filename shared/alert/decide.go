@@ -52,8 +52,21 @@ func Decide(in Input) Decision {
 		in.Result = failed
 		return Decide(in)
 	}
+	d.answered()
 	d.release()
 	return d.finish()
+}
+
+// answered remembers where the next run's interval begins.
+func (d *decider) answered() {
+	switch {
+	case !d.a.Params:
+		d.s.Answered = time.Time{}
+	case d.record.Status != StatusError:
+		d.s.Answered = d.in.Run.Scheduled
+	case !d.s.Answered.Before(d.in.Run.Scheduled), d.s.Answered.IsZero():
+		d.s.Answered = d.in.Run.Previous
+	}
 }
 
 // RunOrder is how a run stands to the last one.

@@ -62,6 +62,9 @@ type State struct {
 	Chain map[string]Link `json:"chain,omitempty"`
 	// LastMessage is the scheduled time of the last message that was not about an error.
 	LastMessage time.Time `json:"last_message,omitzero"`
+	// Answered is the scheduled time of the last run whose query gave a result, of an alert
+	// with params: where the next run's interval begins.
+	Answered time.Time `json:"answered,omitzero"`
 	// BadClock holds when the run before the last one lay in the future.
 	BadClock bool `json:"bad_clock,omitempty"`
 }

@@ -75,6 +75,7 @@ func (r *reading) handlers() map[string]handler {
 		"labels":        r.labels,
 		"query":         func(n *yaml.Node, path string) { r.a.Query, r.queryRead = r.raw(n, path); r.query = n },
 		"query_file":    func(n *yaml.Node, _ string) { r.queryFile = n },
+		"params":        func(n *yaml.Node, path string) { r.a.Params = r.boolean(n, path) },
 		"database":      r.databaseName,
 		"schedule":      func(n *yaml.Node, path string) { r.a.Schedule, r.schedule = r.text(n, path), n },
 		"timezone":      func(n *yaml.Node, path string) { r.a.Timezone, r.zone = r.text(n, path), n },
@@ -263,7 +264,23 @@ func (r *reading) complete(path string) {
 	if len(r.a.Notify) == 0 && r.name != nil {
 		r.warn(r.name, join(path, "notify"), "the alert tells nobody: it is recorded only")
 	}
+	r.checkQuery(db, path)
 	r.checkSchedule(path)
+}
+
+// checkQuery looks at the parameters of the query, on a database whose URL is known.
+func (r *reading) checkQuery(db alert.Database, path string) {
+	node, at := r.query, join(path, "query")
+	if node == nil {
+		node, at = r.queryFile, join(path, "query_file")
+	}
+	if r.o.CheckQuery == nil || node == nil || db.URL == "" || strings.TrimSpace(r.a.Query) == "" {
+		return
+	}
+	env := r.elsewhere("query")
+	if err := r.o.CheckQuery(r.a, db, env.Lookup); err != nil && len(env.unknown) == 0 {
+		r.wrong(node, at, "%s", err)
+	}
 }
 
 func names[T any](m map[string]T) []string {

@@ -22,7 +22,7 @@ func options(t testing.TB, pairs ...string) config.Options {
 	t.Helper()
 	senders, err := notify.New(notify.Options{})
 	require.NoError(t, err)
-	o := config.Options{CheckDatabase: query.CheckDatabase, NoEnvFile: true}
+	o := config.Options{CheckDatabase: query.CheckDatabase, CheckQuery: query.CheckQuery, NoEnvFile: true}
 	for _, c := range senders.Channels() {
 		o.Channels = append(o.Channels, c)
 	}

@@ -29,7 +29,10 @@ type Options struct {
 	Channels []Channel
 	// CheckDatabase tells whether a database's URL can be used; nil checks nothing.
 	CheckDatabase func(alert.Database, alert.Lookup) error
-	Env           alert.Lookup // nil: empty
+	// CheckQuery tells whether the parameters of an alert's query can be bound on its
+	// database; nil checks nothing.
+	CheckQuery func(alert.Alert, alert.Database, alert.Lookup) error
+	Env        alert.Lookup // nil: empty
 	// EnvFile replaces .env beside the alert file; NoEnvFile reads none.
 	EnvFile   string
 	NoEnvFile bool

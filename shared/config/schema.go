@@ -90,6 +90,7 @@ func alertSchema() object {
 		"labels":        object{"type": "object", "additionalProperties": object{"type": []string{"string", "number"}}},
 		"query":         text("SQL that returns status (ALERT or OK), and perhaps actual_value, threshold and context"),
 		"query_file":    text("A file with the query, relative to this one"),
+		"params":        object{"type": "boolean", "description": "Bind :scheduled_time and :previous_time in the query"},
 		"database":      text("An entry of databases"),
 		"schedule":      text("Unix cron, five fields, or @daily and its kin"),
 		"timezone":      text("IANA name; default UTC"),

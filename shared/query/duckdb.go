@@ -31,6 +31,11 @@ func (d *duckdbDialect) open(text, dir string) (*sql.DB, error) {
 	return d.openFile(file)
 }
 
+// grammar implements dialect.
+func (*duckdbDialect) grammar() grammar {
+	return grammar{escape: true, dollar: true, nested: true, place: func(n int, _ string) string { return fmt.Sprintf("$%d::TIMESTAMP", n) }}
+}
+
 func parseDuckDB(text, dir string) (duckdbFile, error) {
 	_, rest, _ := strings.Cut(text, "://")
 	path, query, _ := strings.Cut(rest, "?")

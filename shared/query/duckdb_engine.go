@@ -76,13 +76,13 @@ func (s *duckdbSession) Close() error { return errors.Join(s.Conn.Close(), s.dat
 func (d *duckdbDialect) query(ctx context.Context, conn *sql.Conn, s statement, most caps, read func(*sql.Rows) error) error {
 	text := ""
 	err := conn.Raw(func(c any) (err error) {
-		text, err = c.(*duckdbSession).wrap(s.text, most) //nolint:forcetypeassert // the connector made it
+		text, err = c.(*duckdbSession).wrap(s.text, len(s.args), most) //nolint:forcetypeassert // the connector made it
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	rows, err := conn.QueryContext(ctx, text) //nolint:rowserrcheck // read returns it
+	rows, err := conn.QueryContext(ctx, text, s.values(func(a argument) any { return a.at })...) //nolint:rowserrcheck // read returns it
 	if err != nil {
 		return &duckdbRunning{err}
 	}
@@ -99,7 +99,7 @@ func (e *duckdbRunning) Unwrap() error { return e.error }
 // wrap makes the engine compile the query as one SELECT, and gives a query around it that
 // reads no more rows than the cap and has the engine write its values: the driver's own
 // conversions lose digits, the order of fields and dates beyond Go's.
-func (s *duckdbSession) wrap(text string, most caps) (string, error) {
+func (s *duckdbSession) wrap(text string, args int, most caps) (string, error) {
 	stmt, err := s.compile(text)
 	if err != nil {
 		return "", err
@@ -110,7 +110,7 @@ func (s *duckdbSession) wrap(text string, most caps) (string, error) {
 		return "", err
 	case kind != duckdb.STATEMENT_TYPE_SELECT:
 		return "", guarded(alert.ErrorReadOnly, "the query is no SELECT, and an alert only reads; it was not run")
-	case stmt.NumInput() > 0:
+	case stmt.NumInput() != args:
 		return "", guarded(alert.ErrorQuery, "the query has a parameter (? or $1) without a value")
 	}
 	columns, err := duckdbColumns(stmt, most.bytes+1)

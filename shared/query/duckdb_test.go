@@ -32,8 +32,9 @@ func openDuckDB(t *testing.T) *world {
 	t.Cleanup(func() { require.NoError(t, admin.Close()) })
 	return &world{
 		url: "duckdb:///shop.duckdb", dir: dir, admin: admin,
-		endless:  "SELECT 'OK' AS status, count(*) FROM range(10000000000000) WHERE hash(range) = 0",
-		trickle:  "SELECT 'OK' AS status, range AS k FROM range(10000000000000) WHERE hash(range) = hash(1::BIGINT)",
+		endless: "SELECT 'OK' AS status, count(*) FROM range(10000000000000) WHERE hash(range) = 0",
+		trickle: "SELECT 'OK' AS status, range AS k FROM range(10000000000000) WHERE hash(range) = hash(1::BIGINT)",
+		instant: "TIMESTAMP", unbound: []string{"SELECT 'OK' AS status WHERE 1 > $1", "SELECT 'OK' AS status WHERE 1 > ?", "SELECT 'OK' AS status WHERE 1 > $x"},
 		millions: "SELECT 'OK' AS status, range AS k FROM range(10000000)",
 	}
 }

@@ -58,6 +58,11 @@ func (d *mysqlDialect) open(text, _ string) (*sql.DB, error) {
 	return sql.OpenDB(&mysqlConnector{connector}), nil
 }
 
+// grammar implements dialect.
+func (*mysqlDialect) grammar() grammar {
+	return grammar{backslash: true, hash: true, each: true, place: func(int, string) string { return "?" }}
+}
+
 // mysqlOptions has the driver read the part after the question mark, one option at a time,
 // so that an error can name the option and need not repeat its value.
 func mysqlOptions(params url.Values) (*mysql.Config, error) {
@@ -169,7 +174,7 @@ func (d *mysqlDialect) query(ctx context.Context, conn *sql.Conn, s statement, _
 		stop()
 	})
 	defer notKilled()
-	err := d.statement(working, conn, s.text, read)
+	err := d.statement(working, conn, s, read)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -198,15 +203,15 @@ func (d *mysqlDialect) query(ctx context.Context, conn *sql.Conn, s statement, _
 	return nil
 }
 
-func (d *mysqlDialect) statement(ctx context.Context, conn *sql.Conn, text string, read func(*sql.Rows) error) error {
-	if err := d.onlySelects(ctx, conn, text); err != nil {
+func (d *mysqlDialect) statement(ctx context.Context, conn *sql.Conn, s statement, read func(*sql.Rows) error) error {
+	if err := d.onlySelects(ctx, conn, s.text); err != nil {
 		return err
 	}
-	stmt, err := conn.PrepareContext(ctx, text)
+	stmt, err := conn.PrepareContext(ctx, s.text)
 	if err != nil {
 		return err
 	}
-	rows, err := stmt.QueryContext(ctx) //nolint:rowserrcheck // read returns it
+	rows, err := stmt.QueryContext(ctx, s.values(func(a argument) any { return a.at })...) //nolint:rowserrcheck // read returns it
 	if err != nil {
 		return errors.Join(err, stmt.Close())
 	}

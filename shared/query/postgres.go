@@ -41,6 +41,14 @@ func (*postgresDialect) open(text, _ string) (*sql.DB, error) {
 	return sql.OpenDB(&postgresConnector{config}), nil
 }
 
+// grammar implements dialect.
+func (*postgresDialect) grammar() grammar {
+	return grammar{
+		escape: true, dollar: true, nested: true,
+		place: func(n int, _ string) string { return fmt.Sprintf("$%d::timestamptz", n) },
+	}
+}
+
 const cursorPrefix = "DECLARE sqlsentinel NO SCROLL CURSOR FOR "
 
 func (d *postgresDialect) query(ctx context.Context, conn *sql.Conn, s statement, most caps, read func(*sql.Rows) error) error {
@@ -49,7 +57,7 @@ func (d *postgresDialect) query(ctx context.Context, conn *sql.Conn, s statement
 		return &connectError{err}
 	}
 	release := w.guard(ctx, 16*int64(most.bytes)+1<<20, grace)
-	err := d.guarded(ctx, conn, s.text, most.rows, read)
+	err := d.guarded(ctx, conn, s, most.rows, read)
 	switch inTime := release(); {
 	case w.left.Load() < 0:
 		return tooLarge(most.bytes)
@@ -59,7 +67,7 @@ func (d *postgresDialect) query(ctx context.Context, conn *sql.Conn, s statement
 	return err
 }
 
-func (*postgresDialect) guarded(ctx context.Context, conn *sql.Conn, text string, limit int, read func(*sql.Rows) error) error {
+func (*postgresDialect) guarded(ctx context.Context, conn *sql.Conn, s statement, limit int, read func(*sql.Rows) error) error {
 	deadline := int64(0)
 	if at, ok := ctx.Deadline(); ok {
 		deadline = max(time.Until(at).Milliseconds(), 1)
@@ -69,7 +77,7 @@ func (*postgresDialect) guarded(ctx context.Context, conn *sql.Conn, text string
 	if _, err := conn.ExecContext(ctx, begin); err != nil {
 		return err
 	}
-	if err := declare(ctx, conn, text); err != nil {
+	if err := declare(ctx, conn, s); err != nil {
 		return err
 	}
 	// Fetching, rolling back and forgetting what outlives the transaction (the prepared
@@ -87,7 +95,7 @@ func (*postgresDialect) guarded(ctx context.Context, conn *sql.Conn, text string
 	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
 		return err
 	}
-	if sticky(text) {
+	if sticky(s.text) {
 		return errSticky
 	}
 	return nil
@@ -95,13 +103,17 @@ func (*postgresDialect) guarded(ctx context.Context, conn *sql.Conn, text string
 
 // declare opens the cursor by a prepared statement, so that the server takes one statement
 // only. The statement is not closed here, which would cost a round trip.
-func declare(ctx context.Context, conn *sql.Conn, text string) error {
+func declare(ctx context.Context, conn *sql.Conn, s statement) error {
+	var args []driver.NamedValue
+	for i, a := range s.args {
+		args = append(args, driver.NamedValue{Ordinal: i + 1, Value: a.at})
+	}
 	return conn.Raw(func(c any) error {
-		stmt, err := c.(driver.ConnPrepareContext).PrepareContext(ctx, cursorPrefix+text) //nolint:forcetypeassert // the driver's connections do
+		stmt, err := c.(driver.ConnPrepareContext).PrepareContext(ctx, cursorPrefix+s.text) //nolint:forcetypeassert // the driver's connections do
 		if err != nil {
 			return err
 		}
-		_, err = stmt.(driver.StmtExecContext).ExecContext(ctx, nil) //nolint:forcetypeassert // the driver's statements do
+		_, err = stmt.(driver.StmtExecContext).ExecContext(ctx, args) //nolint:forcetypeassert // the driver's statements do
 		return err
 	})
 }

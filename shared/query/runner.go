@@ -68,8 +68,10 @@ type source interface {
 	// read until then. A *connectError says that there was no session, a *guardError that
 	// the statement breaks a guard.
 	read(ctx context.Context, s statement, most caps) (*alert.Table, error)
-	// explain tells what an error means to an analyst.
+	// explain tells what an error means to an analyst, of the text that was sent.
 	explain(err error, query string) alert.Failure
+	// grammar is how the database reads SQL and writes a placeholder.
+	grammar() grammar
 	// forget closes the sessions that are not in use: where one is dead, most are.
 	forget()
 	close() error
@@ -82,6 +84,8 @@ type opener func(d alert.Database, url string, limit int) (source, error)
 // statement is what is sent to a database.
 type statement struct {
 	text string
+	// args are bound by the driver to the placeholders that grammar wrote into the text.
+	args []argument
 	// alert and run are who asks, for a database that takes labels.
 	alert, run string
 }
@@ -178,7 +182,7 @@ func (r *Runner) run(ctx context.Context, a alert.Alert, run alert.Run) alert.Re
 		return interrupted()
 	}
 	start := time.Now()
-	result := r.within(ctx, p, a, statement{text: a.Query, alert: a.Name, run: run.ID})
+	result := r.within(ctx, p, a, run)
 	result.Duration = time.Since(start)
 	return result
 }
@@ -188,7 +192,7 @@ func interrupted() alert.Result {
 }
 
 // within runs the query within its deadline.
-func (r *Runner) within(ctx context.Context, p *pool, a alert.Alert, s statement) alert.Result {
+func (r *Runner) within(ctx context.Context, p *pool, a alert.Alert, run alert.Run) alert.Result {
 	timeout := a.Timeout.Std()
 	if timeout == 0 {
 		timeout = alert.DefaultQueryTimeout
@@ -198,6 +202,16 @@ func (r *Runner) within(ctx context.Context, p *pool, a alert.Alert, s statement
 	if strings.IndexByte(a.Query, 0) >= 0 {
 		return alert.Fail(alert.ErrorQuery, "the query holds a NUL character, which no database takes; it was not sent")
 	}
+	s := statement{text: a.Query}
+	if a.Params {
+		bound, err := bind(p.grammar(), a.Query, run)
+		if err != nil {
+			failure := p.failure(err, a.Query)
+			return alert.Result{Failure: &failure}
+		}
+		s = bound
+	}
+	s.alert, s.run = a.Name, run.ID
 	most := caps{r.MaxRows, r.MaxBytes}
 	table, err := p.read(limited, s, most)
 	if err != nil && stale(err) && limited.Err() == nil {
@@ -217,7 +231,7 @@ func (r *Runner) within(ctx context.Context, p *pool, a alert.Alert, s statement
 		}
 		return timedOut(err, timeout)
 	}
-	failure := p.failure(err, a.Query)
+	failure := p.failure(err, s.text)
 	if at, _ := limited.Deadline(); failure.Code == alert.ErrorTimeout && time.Until(at) < 100*time.Millisecond {
 		return timedOut(err, timeout) // the server's own clock was first
 	}

@@ -23,6 +23,8 @@ type dialect interface {
 	value(column *sql.ColumnType, cell any) alert.Value
 	// explain tells what an error means to an analyst.
 	explain(err error, query string) alert.Failure
+	// grammar is how the database reads SQL and writes a placeholder.
+	grammar() grammar
 }
 
 // sqlSource is a source over database/sql.
@@ -86,3 +88,12 @@ func (s *sqlSource) forget() {
 
 // close implements source.
 func (s *sqlSource) close() error { return s.db.Close() }
+
+// values are the arguments of a statement as a driver takes them.
+func (s statement) values(value func(argument) any) []any {
+	out := make([]any, len(s.args))
+	for i, a := range s.args {
+		out[i] = value(a)
+	}
+	return out
+}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/sqlsentinel/sqlsentinel/shared/alert"
 	sqlite3 "modernc.org/sqlite/lib"
@@ -47,14 +48,22 @@ func (*sqliteDialect) open(text, dir string) (*sql.DB, error) {
 	return sql.OpenDB(&sqliteConnector{path: path, immutable: params.Get("immutable") == "1"}), nil
 }
 
+// grammar implements dialect.
+func (*sqliteDialect) grammar() grammar {
+	return grammar{brackets: true, place: func(n int, _ string) string { return fmt.Sprintf("?%d", n) }}
+}
+
 func (*sqliteDialect) query(ctx context.Context, conn *sql.Conn, s statement, _ caps, read func(*sql.Rows) error) error {
-	rows, err := conn.QueryContext(ctx, s.text) //nolint:rowserrcheck // read returns it
+	rows, err := conn.QueryContext(ctx, s.text, s.values(sqliteTime)...) //nolint:rowserrcheck // read returns it
 	if err != nil {
 		return err
 	}
 	defer func() { _ = rows.Close() }()
 	return read(rows)
 }
+
+// sqliteTime writes a time as SQLite's datetime() does.
+func sqliteTime(a argument) any { return a.at.Format(time.DateTime) }
 
 func (*sqliteDialect) value(column *sql.ColumnType, cell any) alert.Value {
 	switch v := cell.(type) {

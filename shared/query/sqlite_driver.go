@@ -134,7 +134,7 @@ func (c *sqliteConn) Begin() (driver.Tx, error) {
 
 // QueryContext implements driver.QueryerContext. Nothing is run unless the text is one
 // statement that reads only and gives rows.
-func (c *sqliteConn) QueryContext(ctx context.Context, query string, _ []driver.NamedValue) (driver.Rows, error) {
+func (c *sqliteConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
 	text, err := libc.CString(query)
 	if err != nil {
 		return nil, fmt.Errorf("send the query: %w", err)
@@ -144,6 +144,11 @@ func (c *sqliteConn) QueryContext(ctx context.Context, query string, _ []driver.
 	handle, err := c.prepare(ctx, text, len(query))
 	if err != nil {
 		release()
+		return nil, err
+	}
+	if err := c.bind(handle, args); err != nil {
+		release()
+		sqlite3.Xsqlite3_finalize(c.tls, handle)
 		return nil, err
 	}
 	rows := &sqliteRows{conn: c, ctx: ctx, handle: handle, release: release}
@@ -198,6 +203,26 @@ func (c *sqliteConn) prepare(ctx context.Context, text uintptr, length int) (uin
 		return 0, err
 	}
 	return handle, nil
+}
+
+// bind gives a statement its arguments. SQLite takes what is not bound for NULL, with which
+// nothing is ever equal: a query with such a placeholder would find nothing, and look well.
+func (c *sqliteConn) bind(handle uintptr, args []driver.NamedValue) error {
+	if wanted := int(sqlite3.Xsqlite3_bind_parameter_count(c.tls, handle)); wanted != len(args) {
+		return guarded(alert.ErrorQuery, "the query has a placeholder (?, :name, @name or $name) that nothing is bound to; with `params: true` there are :%s and :%s; it was not run", scheduledTime, previousTime)
+	}
+	for _, a := range args {
+		text, err := libc.CString(fmt.Sprint(a.Value))
+		if err != nil {
+			return fmt.Errorf("bind an argument: %w", err)
+		}
+		code := sqlite3.Xsqlite3_bind_text(c.tls, handle, int32(a.Ordinal), text, -1, ^uintptr(0)) // SQLite makes its own copy
+		libc.Xfree(c.tls, text)
+		if code != sqlite3.SQLITE_OK {
+			return c.failed(code)
+		}
+	}
+	return nil
 }
 
 // alone makes sure that nothing but comments is left of a text.

@@ -35,6 +35,10 @@ type world struct {
 	endless  string // a query that runs for an hour before its first row
 	trickle  string // a query that gives one row, then runs for an hour
 	millions string // ten million rows with the columns status and k
+	// instant is the type of a column that holds a moment, unbound queries with a
+	// placeholder of the database's own.
+	instant  string
+	unbound  []string
 	sleeping func(t *testing.T) int
 	// cut ends every session of the runner on the server.
 	cut func(t *testing.T)
@@ -64,8 +68,9 @@ func openSQLite(t *testing.T) *world {
 	count := "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x+1 FROM c)"
 	return &world{
 		url: "sqlite:///shop.db", dir: dir, admin: admin,
-		endless:  count + " SELECT 'OK' AS status, count(*) FROM c",
-		trickle:  count + " SELECT 'OK' AS status, x AS k FROM c WHERE x = 1 OR x < 0",
+		endless: count + " SELECT 'OK' AS status, count(*) FROM c",
+		trickle: count + " SELECT 'OK' AS status, x AS k FROM c WHERE x = 1 OR x < 0",
+		instant: "TEXT", unbound: []string{"SELECT 'OK' AS status WHERE 1 > ?", "SELECT 'OK' AS status WHERE 1 > ?1", "SELECT 'OK' AS status WHERE 1 > :x", "SELECT 'OK' AS status WHERE 1 > @x"},
 		millions: count + " SELECT 'OK' AS status, x AS k FROM c LIMIT 10000000",
 	}
 }
@@ -77,8 +82,9 @@ func openPostgres(t *testing.T) *world {
 	t.Cleanup(func() { require.NoError(t, admin.Close()) })
 	w := &world{
 		url: address, admin: admin,
-		endless:  "SELECT 'OK' AS status, pg_sleep(3600)",
-		trickle:  "SELECT 'OK' AS status, 1 AS k UNION ALL SELECT 'OK', 2 FROM pg_sleep(3600)",
+		endless: "SELECT 'OK' AS status, pg_sleep(3600)",
+		trickle: "SELECT 'OK' AS status, 1 AS k UNION ALL SELECT 'OK', 2 FROM pg_sleep(3600)",
+		instant: "TIMESTAMPTZ", unbound: []string{"SELECT 'OK' AS status WHERE 1 > $1", "SELECT 'OK' AS status WHERE 1 > :x"},
 		millions: "SELECT 'OK' AS status, g AS k FROM generate_series(1, 10000000) g",
 	}
 	const ours = "FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'sqlsentinel'"
@@ -101,8 +107,9 @@ func openMariaDB(t *testing.T) *world {
 	t.Cleanup(func() { require.NoError(t, admin.Close()) })
 	w := &world{
 		url: address, admin: admin,
-		endless:  "SELECT 'OK' AS status, SLEEP(3600)",
-		trickle:  "SELECT 'OK' AS status, seq AS k FROM seq_1_to_2 WHERE seq = 1 OR SLEEP(3600) = 0",
+		endless: "SELECT 'OK' AS status, SLEEP(3600)",
+		trickle: "SELECT 'OK' AS status, seq AS k FROM seq_1_to_2 WHERE seq = 1 OR SLEEP(3600) = 0",
+		instant: "DATETIME", unbound: []string{"SELECT 'OK' AS status FROM orders WHERE id = ?", "SELECT 'OK' AS status FROM orders WHERE id = :x"},
 		millions: "SELECT 'OK' AS status, seq AS k FROM seq_1_to_10000000",
 	}
 	const ours = "FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID()"

@@ -34,6 +34,9 @@ func (s *Sentinel) Evaluate(ctx context.Context, id alert.ID, scheduled time.Tim
 	if done, evaluation, err := s.notFresh(ctx, run, snapshot); done {
 		return evaluation, err
 	}
+	if run, err = alert.NextRun(snapshot.Definition.Alert, snapshot.State, scheduled); err != nil {
+		return Evaluation{}, fmt.Errorf("evaluate %q: %w", id.Name, err)
+	}
 	started := s.Now()
 	result := s.Query.Query(ctx, snapshot.Definition.Alert, run)
 	if result.Failure != nil && ctx.Err() != nil {
@@ -56,6 +59,9 @@ func (s *Sentinel) Missed(ctx context.Context, id alert.ID, scheduled time.Time)
 	}
 	if alert.Order(snapshot.State, run, s.Now()) != alert.Fresh || !snapshot.Definition.Alert.Enabled {
 		return Evaluation{Alert: snapshot.Definition.Alert, Order: alert.Repeat}, nil
+	}
+	if run, err = alert.NextRun(snapshot.Definition.Alert, snapshot.State, scheduled); err != nil {
+		return Evaluation{}, fmt.Errorf("record the missed run of %q: %w", id.Name, err)
 	}
 	result := alert.Fail(alert.ErrorMissed, "the run of %s did not take place or did not end; see the logs of what runs the queries", run.Scheduled.Format(time.RFC3339))
 	evaluation, err := s.record(context.WithoutCancel(ctx), run, snapshot, result, s.Now())
@@ -93,8 +99,12 @@ func (s *Sentinel) passOver(ctx context.Context, id alert.ID, scheduled time.Tim
 // Preview decides a run without storing or sending anything.
 func (s *Sentinel) Preview(ctx context.Context, snapshot Snapshot, scheduled time.Time) Evaluation {
 	a := snapshot.Definition.Alert
-	run, started := alert.NewRun(a.ID(), scheduled), s.Now()
-	result := s.Query.Query(ctx, a, run)
+	started := s.Now()
+	run, err := alert.NextRun(a, snapshot.State, scheduled)
+	result := alert.Fail(alert.ErrorQuery, "%v", err)
+	if err == nil {
+		result = s.Query.Query(ctx, a, run)
+	}
 	decision := alert.Decide(s.input(run, snapshot, result, started))
 	return Evaluation{Alert: a, Record: decision.Record, Deliveries: decision.Deliveries, Result: result}
 }
