@@ -24,9 +24,9 @@ COPY cmd cmd
 ARG TARGETARCH
 ARG VERSION=dev
 RUN export GOARCH=${TARGETARCH} GOCACHE=/tmp/cache GOMODCACHE=/tmp/modules GOFLAGS="$GOFLAGS -modcacherw" && \
-    go build -ldflags "-s -w -X main.version=${VERSION}" -o /out/sqlsentinel ./cmd/sqlsentinel && \
+    go build -tags minicore_disabled -ldflags "-s -w -X main.version=${VERSION}" -o /out/sqlsentinel ./cmd/sqlsentinel && \
     for name in query sync email slack webhook; do \
-      go build -tags lambda.norpc -ldflags "-s -w" -o /out/functions/$name ./functions/$name || exit 1; \
+      go build -tags lambda.norpc,minicore_disabled -ldflags "-s -w" -o /out/functions/$name ./functions/$name || exit 1; \
     done && \
     rm -rf /tmp/cache /tmp/modules && \
     mkdir -p /out/state /out/config /out/tmp && chmod 1777 /out/tmp

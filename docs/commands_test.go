@@ -27,7 +27,7 @@ import (
 // program builds the program and returns its folder.
 func program(t *testing.T) string {
 	dir := t.TempDir()
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", filepath.Join(dir, "sqlsentinel"), "../cmd/sqlsentinel")
+	build := exec.CommandContext(t.Context(), "go", "build", "-tags=minicore_disabled", "-o", filepath.Join(dir, "sqlsentinel"), "../cmd/sqlsentinel")
 	out, err := build.CombinedOutput()
 	require.NoError(t, err, string(out))
 	return dir

@@ -49,14 +49,14 @@ func (a afterBuild) Run() int {
 			}
 			continue
 		}
-		build := exec.Command("go", "build", "-buildvcs=false", "-tags=lambda.norpc", "-o", filepath.Join(dir, name), "./"+name)
+		build := exec.Command("go", "build", "-buildvcs=false", "-tags=lambda.norpc,minicore_disabled", "-o", filepath.Join(dir, name), "./"+name)
 		build.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := build.CombinedOutput(); err != nil {
 			fmt.Fprintf(os.Stderr, "build %s: %v\n%s", name, err, out)
 			return 1
 		}
 	}
-	build := exec.Command("go", "build", "-buildvcs=false", "-o", filepath.Join(dir, "sqlsentinel"), "../cmd/sqlsentinel")
+	build := exec.Command("go", "build", "-buildvcs=false", "-tags=minicore_disabled", "-o", filepath.Join(dir, "sqlsentinel"), "../cmd/sqlsentinel")
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build sqlsentinel: %v\n%s", err, out)
 		return 1

@@ -53,7 +53,7 @@ func build(architecture string) (string, error) {
 	folder := filepath.Join(root, "infra", ".build", architecture)
 	for _, name := range functions {
 		to := filepath.Join(folder, name, "bootstrap")
-		make := exec.CommandContext(context.Background(), "go", "build", "-trimpath", "-buildvcs=false", "-tags", "lambda.norpc", "-ldflags", "-s -w -buildid=", "-o", to, "./functions/"+name)
+		make := exec.CommandContext(context.Background(), "go", "build", "-trimpath", "-buildvcs=false", "-tags", "lambda.norpc,minicore_disabled", "-ldflags", "-s -w -buildid=", "-o", to, "./functions/"+name)
 		make.Dir = root
 		make.Env = append(slices.Clone(os.Environ()), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+machines[architecture].goarch)
 		if out, err := make.CombinedOutput(); err != nil {

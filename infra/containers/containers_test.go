@@ -209,7 +209,7 @@ func TestOneCommitIsOneBinary(t *testing.T) {
 	id := do(t, "create", program)
 	defer do(t, "rm", id)
 	do(t, "cp", id+":/sqlsentinel", filepath.Join(dir, "image"))
-	_, err := run("go", []string{"CGO_ENABLED=0", "GOFLAGS="}, "build", "-C", "../..", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w -X main.version=dev", "-o", filepath.Join(dir, "here"), "./cmd/sqlsentinel")
+	_, err := run("go", []string{"CGO_ENABLED=0", "GOFLAGS="}, "build", "-C", "../..", "-trimpath", "-buildvcs=false", "-tags=minicore_disabled", "-ldflags", "-s -w -X main.version=dev", "-o", filepath.Join(dir, "here"), "./cmd/sqlsentinel")
 	require.NoError(t, err)
 	require.Equal(t, sum(t, filepath.Join(dir, "here")), sum(t, filepath.Join(dir, "image")))
 }

@@ -49,7 +49,7 @@ func (a afterBuild) Run() int {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	program = filepath.Join(dir, "sqlsentinel")
-	if out, err := exec.Command("go", "build", "-buildvcs=false", "-o", program, "../../cmd/sqlsentinel").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-buildvcs=false", "-tags=minicore_disabled", "-o", program, "../../cmd/sqlsentinel").CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build sqlsentinel: %v\n%s", err, out)
 		return 1
 	}

@@ -104,7 +104,7 @@ func deploy(ctx context.Context, environment []string) error {
 		return err
 	}
 	choices := []string{"--output", output, "-c", "stack=" + stack, "-c", "architecture=" + machine(), "-c", `environment={"EGRESS_ALLOW":"127.0.0.0/8"}`}
-	if err := run(".", "", "go", "build", "-o", sentinelProgram, "./cmd/sqlsentinel"); err != nil {
+	if err := run(".", "", "go", "build", "-tags=minicore_disabled", "-o", sentinelProgram, "./cmd/sqlsentinel"); err != nil {
 		return err
 	}
 	for _, step := range [][]string{{"bootstrap", "aws://000000000000/us-east-1"}, {"deploy", "--method=direct", "--require-approval", "never"}} {

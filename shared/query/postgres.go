@@ -52,12 +52,17 @@ func (*postgresDialect) grammar() grammar {
 const cursorPrefix = "DECLARE sqlsentinel NO SCROLL CURSOR FOR "
 
 func (d *postgresDialect) query(ctx context.Context, conn *sql.Conn, s statement, most caps, read func(*sql.Rows) error) error {
+	return onWire(ctx, conn, most, func() error { return d.guarded(ctx, conn, s, most.rows, read) })
+}
+
+// onWire bounds what act does on a connection: by bytes, and by the end of ctx.
+func onWire(ctx context.Context, conn *sql.Conn, most caps, act func() error) error {
 	var w *wire
 	if err := conn.Raw(func(c any) error { w = c.(*postgresSession).wire; return nil }); err != nil { //nolint:forcetypeassert // the connector made it
 		return &connectError{err}
 	}
 	release := w.guard(ctx, 16*int64(most.bytes)+1<<20, grace)
-	err := d.guarded(ctx, conn, s, most.rows, read)
+	err := act()
 	switch inTime := release(); {
 	case w.left.Load() < 0:
 		return tooLarge(most.bytes)

@@ -25,12 +25,13 @@ func kinds() map[string]opener {
 		"duckdb": over(func() dialect { return &duckdbDialect{} }),
 		"sqlite": sqlite, "sqlite3": sqlite,
 		"postgresql": postgres, "postgres": postgres,
-		"mysql": mysql, "mariadb": mysql,
+		"redshift": over(func() dialect { return &redshiftDialect{} }),
+		"mysql":    mysql, "mariadb": mysql,
 	}
 }
 
 // later are databases that this build does not know yet.
-var later = []string{"redshift", "mssql", "snowflake", "bigquery", "clickhouse"} //nolint:gochecknoglobals // a constant list
+var later = []string{"mssql", "snowflake", "bigquery", "clickhouse"} //nolint:gochecknoglobals // a constant list
 
 // computesHere tells whether queries compute in this process. More of them at once than
 // there are processors end no sooner, and keep messages waiting.
@@ -51,7 +52,7 @@ func parse(url string) (opener, string, error) {
 		return d, scheme + "://" + rest, nil
 	}
 	if slices.Contains(later, scheme) {
-		return nil, "", fmt.Errorf("%s databases are not in this build; it reads SQLite, PostgreSQL and MySQL/MariaDB", scheme)
+		return nil, "", fmt.Errorf("%s databases are not in this build; it reads SQLite, PostgreSQL, Redshift and MySQL/MariaDB", scheme)
 	}
 	best, distance := "", 4
 	for name := range known {
@@ -62,7 +63,7 @@ func parse(url string) (opener, string, error) {
 	if best != "" {
 		return nil, "", fmt.Errorf("the kind of database before :// is not known; did you mean %s://?", best)
 	}
-	return nil, "", errors.New("the kind of database before :// is not known; there are sqlite, postgresql, mysql and mariadb")
+	return nil, "", errors.New("the kind of database before :// is not known; there are sqlite, postgresql, redshift, mysql and mariadb")
 }
 
 // CheckDatabase tells whether a database's URL has a form that its driver takes. It

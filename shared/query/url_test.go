@@ -22,6 +22,7 @@ func TestURLsAsPeopleKnowThemAreAccepted(t *testing.T) {
 		"sqlite:///rel.db", "sqlite:////abs/path.db", "sqlite+pysqlite:///rel.db", "sqlite:///with space.db", "SQLITE:///x.db",
 		"postgresql://user:${PASSWORD}@h:5432/shop", "postgres://h/shop", "postgresql+psycopg2://u:p@h/shop?sslmode=disable", "postgresql+asyncpg://h", "postgresql:///shop?host=/var/run/postgresql",
 		"postgresql://u:p%40ss%2Fw%3Ard@h/shop", "postgresql://u@h/shop?application_name=mine&search_path=x&connect_timeout=3", "postgresql://[::1]:5432/shop",
+		"redshift://u:p@c.abc.eu-west-1.redshift.amazonaws.com:5439/dev", "redshift+psycopg2://u@h/dev?sslmode=verify-full", "redshift://h",
 		"mysql://u:p@h:3306/shop", "mysql+pymysql://u:${PASSWORD}@h/shop?charset=utf8mb4", "mariadb://h/shop", "mariadb+mariadbconnector://u@h/shop", "mysql+mysqldb://u@h/shop?tls=skip-verify", "mysql://u:p@[::1]:3306/shop",
 		"${URL}", "postgresql://u:p@${HOST}/shop", "postgresql://u:${NONE:-x}@h/shop",
 	} {
