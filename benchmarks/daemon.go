@@ -168,6 +168,7 @@ func (p *process) ticks(n int) []time.Duration {
 // soak lets 1,000 alerts tick each minute for three minutes, and asks how late messages and runs are.
 func (b *suite) soak() error {
 	const n, minutes = 1000, 3
+	b.now.Rounds = 1
 	ear := newArrivals()
 	defer ear.Close()
 	dir := filepath.Join(b.dir, "soak")
@@ -275,6 +276,7 @@ func fsync(dir string) (time.Duration, error) {
 // idle is what a daemon costs that has nothing to do.
 func (b *suite) idle() error {
 	n, long := 1000/b.scale, 60*time.Second/time.Duration(b.scale)
+	b.now.Rounds = 1
 	config, _, err := alertFile(filepath.Join(b.dir, "idle"), "sqlite:///"+filepath.Join(b.dir, "orders.db"), b.notify(), n, 4, okQuery)
 	if err != nil {
 		return err

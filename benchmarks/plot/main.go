@@ -12,6 +12,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/font"
@@ -74,7 +75,7 @@ func (c chart) draw() ([]byte, error) {
 	p.BackgroundColor = color.Transparent
 	p.Title.Text, p.X.Label.Text, p.Y.Label.Text = c.Title, c.X, c.Y
 	p.X.Scale, p.Y.Scale = plot.LogScale{}, plot.LogScale{}
-	p.X.Tick.Marker, p.Y.Tick.Marker = plot.LogTicks{Prec: -1}, plot.LogTicks{Prec: -1}
+	p.X.Tick.Marker, p.Y.Tick.Marker = plot.TickerFunc(ticks), plot.TickerFunc(ticks)
 	p.Legend.Top, p.Legend.Left = true, true
 	grid := plotter.NewGrid()
 	grid.Vertical.Color, grid.Horizontal.Color = faint(), faint()
@@ -105,6 +106,22 @@ func (c chart) draw() ([]byte, error) {
 		return nil, fmt.Errorf("write a picture: %w", err)
 	}
 	return bytes.ReplaceAll(out.Bytes(), []byte("font-family:Liberation Sans"), []byte("font-family:Liberation Sans,Arial,Helvetica,sans-serif")), nil
+}
+
+// ticks name the powers of ten as people write them: 0.01, 100, 10,000.
+func ticks(low, high float64) []plot.Tick {
+	all := plot.LogTicks{Prec: -1}.Ticks(low, high)
+	for i, t := range all {
+		if t.Value < 1000 || t.IsMinor() {
+			continue
+		}
+		digits := strconv.Itoa(int(math.Round(t.Value)))
+		for at := len(digits) - 3; at > 0; at -= 3 {
+			digits = digits[:at] + "," + digits[at:]
+		}
+		all[i].Label = digits
+	}
+	return all
 }
 
 // faint is the colour of the grid.

@@ -24,7 +24,7 @@ func Charts(r Results) []Chart {
 		{"scale-memory.svg", "Peak memory by the number of alerts", "MB", "scale", "memory"},
 		{"scale-file.svg", "State file by the number of alerts", "MB", "scale", "file"},
 		{"others-run.svg", "All alerts once, each a lookup in SQLite", "seconds", "others", "run"},
-		{"others-memory.svg", "Peak memory of that", "MB", "others", "memory"},
+		{"others-memory.svg", "Peak memory of all alerts once", "MB", "others", "memory"},
 	} {
 		chart := Chart{File: c.file, Title: c.title, X: "alerts", Y: c.y, Lines: []Line{}}
 		for _, curve := range r.Sections[c.section].Curves {

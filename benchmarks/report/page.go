@@ -52,9 +52,12 @@ func when(r Results, name string) (string, error) {
 	if !ok {
 		return "", fmt.Errorf("section %s is not measured: make bench ONLY=%s", name, name)
 	}
-	m := s.Machine
-	text := fmt.Sprintf("Measured %s in %s s, medians of %d rounds, on %s, %s of memory, %s, fsync of 4 KiB %s; SQL Sentinel %s, %s",
-		s.Measured, number(s.Seconds), s.Rounds, m.Processor, m.Memory, m.System, m.Fsync, m.Version, m.Go)
+	m, rounds := s.Machine, fmt.Sprintf("medians of %d rounds", s.Rounds)
+	if s.Rounds == 1 {
+		rounds = "once"
+	}
+	text := fmt.Sprintf("Measured %s in %s s, %s, on %s, %s of memory, %s, fsync of 4 KiB %s; SQL Sentinel %s, %s",
+		s.Measured, number(s.Seconds), rounds, m.Processor, m.Memory, m.System, m.Fsync, m.Version, m.Go)
 	for _, program := range slices.Sorted(maps.Keys(s.Versions)) {
 		text += ", " + program + " " + s.Versions[program]
 	}
