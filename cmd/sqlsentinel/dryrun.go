@@ -139,6 +139,9 @@ func (s *session) printPreview(r runJSON) error {
 	for _, reason := range r.Reasons {
 		fmt.Fprintf(&out, "%-16s  %s\n", reason.Code, printable(s.file.Secrets.Clean(reason.Text)))
 	}
+	if r.Usage != nil {
+		fmt.Fprintf(&out, "usage: %s\n", r.Usage)
+	}
 	if err := s.write(out.String()); err != nil || r.Preview == nil {
 		return err
 	}

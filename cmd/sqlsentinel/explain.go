@@ -138,6 +138,9 @@ func (s *session) printExplanation(r alert.Record, deliveries []alert.Delivery) 
 	if r.Error != "" {
 		fmt.Fprintf(&out, "error: %s\n", clean(r.Error))
 	}
+	if r.Usage != nil {
+		fmt.Fprintf(&out, "usage: %s\n", r.Usage)
+	}
 	out.WriteString("\n" + s.bold("Why") + "\n")
 	for _, reason := range r.Reasons {
 		fmt.Fprintf(&out, "  %-16s  %s\n", reason.Code, clean(reason.Text))

@@ -21,6 +21,7 @@ type runJSON struct {
 	Reasons       []alert.Reason       `json:"reasons"`
 	DurationMS    int64                `json:"duration_ms"`
 	Deliveries    []refJSON            `json:"deliveries"`
+	Usage         *alert.Usage         `json:"usage,omitempty"`
 	Preview       *previewJSON         `json:"preview,omitempty"`
 }
 
@@ -38,7 +39,7 @@ func (s *session) runOf(r alert.Record, statusOf func(id string) alert.DeliveryS
 	out := runJSON{
 		Alert: r.Alert, RunID: r.RunID, ScheduledTime: r.Scheduled, Status: r.Status, ActualValue: r.Actual, Threshold: r.Threshold,
 		Context: r.Context, Instances: list(r.Instances), Firing: r.Firing, Error: optional(s.file.Secrets.Clean(r.Error)),
-		Reasons: list(r.Reasons), DurationMS: r.DurationMS, Deliveries: []refJSON{},
+		Reasons: list(r.Reasons), DurationMS: r.DurationMS, Deliveries: []refJSON{}, Usage: r.Usage,
 	}
 	for _, d := range r.Deliveries {
 		out.Deliveries = append(out.Deliveries, refJSON{d.ID, d.Event, d.Channel, d.Target, statusOf(d.ID)})

@@ -152,6 +152,11 @@ type Database struct {
 	URL            string   `json:"url"`
 	Timeout        Duration `json:"timeout,omitempty"`         // default deadline of its alerts; zero: 30 s
 	MaxConnections int      `json:"max_connections,omitempty"` // zero means 4
+	// MaxBytesBilled bounds what a query of BigQuery may be billed for; zero sets no bound.
+	MaxBytesBilled int64 `json:"max_bytes_billed,omitempty"`
+	// PricePerTiB is what BigQuery takes for a tebibyte, in US dollars; nil means
+	// DefaultPricePerTiB.
+	PricePerTiB *float64 `json:"price_per_tib,omitempty"`
 	// Dir is the folder that relative paths in URL start from.
 	Dir string `json:"dir,omitempty"`
 }

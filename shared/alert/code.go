@@ -12,6 +12,7 @@ const (
 	ErrorReadOnly     Code = "error_read_only"     // the statement would write
 	ErrorRowCap       Code = "error_row_cap"       // more rows than the cap
 	ErrorSizeCap      Code = "error_size_cap"      // a larger result than the cap
+	ErrorBytesBilled  Code = "error_bytes_billed"  // the query would be billed for more bytes than its database allows
 	ErrorNoStatus     Code = "error_no_status"     // no status column
 	ErrorBadStatus    Code = "error_bad_status"    // a status that is neither ALERT nor OK
 	ErrorRows         Code = "error_rows"          // several rows without a key
@@ -62,7 +63,7 @@ const (
 
 // Codes lists every code, for the documentation's test.
 var Codes = []Code{
-	ErrorQuery, ErrorTimeout, ErrorUnreachable, ErrorStatements, ErrorReadOnly, ErrorRowCap, ErrorSizeCap,
+	ErrorQuery, ErrorTimeout, ErrorUnreachable, ErrorStatements, ErrorReadOnly, ErrorRowCap, ErrorSizeCap, ErrorBytesBilled,
 	ErrorNoStatus, ErrorBadStatus, ErrorRows, ErrorNoKey, ErrorDuplicateKey, ErrorInstances, ErrorNoData, ErrorMissed,
 	OKSteady, AlertPending, AlertOpened, AlertOpen, AlertAnnounced, AlertReminded, AlertEscalated, Recovering,
 	Recovered, InstanceGone, NoDataCountsOK, NoDataAlerts, NoDataKept, Silenced, SilenceEnded, NoTargets, Filtered,

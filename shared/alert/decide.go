@@ -143,7 +143,7 @@ func newDecider(in Input) *decider {
 	d.record = Record{
 		RunID: in.Run.ID, Scope: in.Alert.Scope, Alert: in.Alert.Name, Scheduled: in.Run.Scheduled, Started: in.Started,
 		DurationMS: in.Result.Duration.Milliseconds(), Rows: len(in.Result.Rows),
-		Context: Fields{},
+		Context: Fields{}, Usage: in.Result.Usage,
 	}
 	d.indexTargets()
 	return d

@@ -23,6 +23,8 @@ type Record struct {
 	Reasons    []Reason      `json:"reasons"`
 	DurationMS int64         `json:"duration_ms"`
 	Deliveries []DeliveryRef `json:"deliveries,omitempty"`
+	// Usage is what the query used, of a database that says so.
+	Usage *Usage `json:"usage,omitempty"`
 }
 
 // DeliveryRef names a delivery that the run decided.

@@ -16,6 +16,8 @@ type Table struct {
 	Rows    [][]Value
 	// Notes say what was cut, for the record.
 	Notes []string
+	// Usage is what the query used, of a database that says so.
+	Usage *Usage
 }
 
 // Result is what a run found out, ready to be decided: rows that keep the contract, or a
@@ -29,6 +31,8 @@ type Result struct {
 	Duration time.Duration
 	// Table is what came, for a dry run to print; nil when no row was read.
 	Table *Table
+	// Usage is what the query used, of a database that says so; of a failed run too.
+	Usage *Usage
 }
 
 // Row is one instance's part of a result.
@@ -66,7 +70,7 @@ func Read(table Table, key []string) Result {
 	r := reader{table: table, key: key, status: -1, actual: -1, threshold: -1}
 	result := r.read()
 	result.Notes = append(result.Notes, table.Notes...)
-	result.Table = &table
+	result.Table, result.Usage = &table, table.Usage
 	return result
 }
 

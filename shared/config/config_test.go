@@ -170,7 +170,7 @@ name: shop
 database:
   url: "postgresql://reader:${DB_PASSWORD}@db.internal:5432/shop"
 databases:
-  warehouse: {url: "sqlite:///w.db", timeout: 60s, max_bytes_billed: 10GB, max_connections: 2}
+  warehouse: {url: "bigquery://shop/w", timeout: 60s, max_bytes_billed: 10GB, price_per_tib: 7.5, max_connections: 2}
 channels:
   oncall: {channel: slack, webhook_url: "${ONCALL_SLACK_URL}"}
 defaults:
@@ -226,7 +226,8 @@ func TestTheWholeFileIsRead(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "shop", f.Scope)
 	require.Equal(t, "postgresql://reader:${DB_PASSWORD}@db.internal:5432/shop", f.Databases[""].URL, "secrets stay references")
-	require.Equal(t, alert.Database{Name: "warehouse", URL: "sqlite:///w.db", Timeout: alert.Duration(time.Minute), MaxConnections: 2, Dir: filepath.Dir(path)}, f.Databases["warehouse"])
+	price := 7.5
+	require.Equal(t, alert.Database{Name: "warehouse", URL: "bigquery://shop/w", Timeout: alert.Duration(time.Minute), MaxConnections: 2, MaxBytesBilled: 10e9, PricePerTiB: &price, Dir: filepath.Dir(path)}, f.Databases["warehouse"])
 	require.Equal(t, &config.Heartbeat{URL: "https://hc.example.com/x", Every: alert.Duration(time.Minute)}, f.Heartbeat)
 	require.Equal(t, "30d", f.Retention.String())
 	password, _ := f.Secrets.Lookup("DB_PASSWORD")

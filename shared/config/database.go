@@ -1,6 +1,7 @@
 package config
 
 import (
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
@@ -17,11 +18,11 @@ func (p *parser) database(name string, n *yaml.Node, path string) {
 	d := alert.Database{Name: name, Dir: p.out.Dir}
 	var urlNode *yaml.Node
 	p.fields(entries, path, map[string]handler{
-		"url":             func(n *yaml.Node, path string) { d.URL, _ = p.raw(n, path); urlNode = n },
-		"timeout":         func(n *yaml.Node, path string) { d.Timeout = p.duration(n, path) },
-		"max_connections": func(n *yaml.Node, path string) { d.MaxConnections = p.number(n, path, 1, 1000) },
-		// Bytes are a matter of BigQuery, which this build does not link.
-		"max_bytes_billed": func(n *yaml.Node, path string) { p.scalar(n, path) },
+		"url":              func(n *yaml.Node, path string) { d.URL, _ = p.raw(n, path); urlNode = n },
+		"timeout":          func(n *yaml.Node, path string) { d.Timeout = p.duration(n, path) },
+		"max_connections":  func(n *yaml.Node, path string) { d.MaxConnections = p.number(n, path, 1, 1000) },
+		"max_bytes_billed": func(n *yaml.Node, path string) { d.MaxBytesBilled = p.size(n, path) },
+		"price_per_tib":    func(n *yaml.Node, path string) { d.PricePerTiB = p.price(n, path) },
 	})
 	if urlNode == nil {
 		p.wrong(n, join(path, "url"), "a database needs a url, such as postgresql://user:${DB_PASSWORD}@host:5432/name")
@@ -29,6 +30,33 @@ func (p *parser) database(name string, n *yaml.Node, path string) {
 	}
 	p.checkDatabase(d, urlNode, join(path, "url"))
 	p.out.Databases[name] = d
+}
+
+// size reads a number of bytes.
+func (p *parser) size(n *yaml.Node, path string) int64 {
+	text, ok := p.scalar(n, path)
+	if !ok {
+		return 0
+	}
+	bytes, err := alert.ParseSize(text)
+	if err != nil {
+		p.wrong(n, path, "%s", err)
+	}
+	return bytes
+}
+
+// price reads an amount of US dollars.
+func (p *parser) price(n *yaml.Node, path string) *float64 {
+	text, ok := p.scalar(n, path)
+	if !ok {
+		return nil
+	}
+	dollars, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(dollars >= 0 && dollars <= 1e6) {
+		p.wrong(n, path, "must be a number of US dollars, such as 6.25")
+		return nil
+	}
+	return &dollars
 }
 
 func (p *parser) checkDatabase(d alert.Database, n *yaml.Node, path string) {

@@ -71,7 +71,9 @@ func defsSchema(o Options) object {
 		"count":    object{"type": []string{"string", "integer"}, "description": "A number of runs or a duration: 3 runs, 15m"},
 		"database": strict(object{
 			"url": text("How to reach the database; write ${NAME} for the password"), "timeout": ref("duration"),
-			"max_connections": object{"type": "integer", "minimum": 1, "maximum": 1000}, "max_bytes_billed": object{"type": []string{"string", "integer"}},
+			"max_connections":  object{"type": "integer", "minimum": 1, "maximum": 1000},
+			"max_bytes_billed": object{"type": []string{"string", "integer"}, "description": "The most that BigQuery may bill a query for: 500MB, 10GB, 10GiB"},
+			"price_per_tib":    object{"type": "number", "minimum": 0, "description": "What BigQuery takes for a TiB, in US dollars; default 6.25"},
 		}, "url"),
 		"alert":    strict(fields, "name", "schedule"),
 		"defaults": strict(defaults),

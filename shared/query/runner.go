@@ -143,7 +143,13 @@ func (r *Runner) connect(d alert.Database) (*pool, error) {
 }
 
 // address is equal for equal databases.
-func address(d alert.Database, url string) string { return d.Dir + "\x00" + url }
+func address(d alert.Database, url string) string {
+	price := ""
+	if d.PricePerTiB != nil {
+		price = fmt.Sprint(*d.PricePerTiB)
+	}
+	return fmt.Sprintf("%s\x00%s\x00%d\x00%s", d.Dir, url, d.MaxBytesBilled, price)
+}
 
 // connections is the smallest limit of the databases at one address.
 func (r *Runner) connections(key string, first alert.Database) int {
@@ -235,7 +241,11 @@ func (r *Runner) within(ctx context.Context, p *pool, a alert.Alert, run alert.R
 	if at, _ := limited.Deadline(); failure.Code == alert.ErrorTimeout && time.Until(at) < 100*time.Millisecond {
 		return timedOut(err, timeout) // the server's own clock was first
 	}
-	return alert.Result{Failure: &failure, Table: table}
+	result := alert.Result{Failure: &failure, Table: table}
+	if table != nil {
+		result.Usage = table.Usage
+	}
+	return result
 }
 
 // pinged is how long a server that gave a query no answer in time may take to answer

@@ -27,11 +27,12 @@ func kinds() map[string]opener {
 		"postgresql": postgres, "postgres": postgres,
 		"redshift": over(func() dialect { return &redshiftDialect{} }),
 		"mysql":    mysql, "mariadb": mysql,
+		"bigquery": openBigQuery, "snowflake": over(func() dialect { return &snowflakeDialect{} }),
 	}
 }
 
 // later are databases that this build does not know yet.
-var later = []string{"mssql", "snowflake", "bigquery", "clickhouse"} //nolint:gochecknoglobals // a constant list
+var later = []string{"mssql", "clickhouse"} //nolint:gochecknoglobals // a constant list
 
 // computesHere tells whether queries compute in this process. More of them at once than
 // there are processors end no sooner, and keep messages waiting.
@@ -52,7 +53,7 @@ func parse(url string) (opener, string, error) {
 		return d, scheme + "://" + rest, nil
 	}
 	if slices.Contains(later, scheme) {
-		return nil, "", fmt.Errorf("%s databases are not in this build; it reads SQLite, PostgreSQL, Redshift and MySQL/MariaDB", scheme)
+		return nil, "", fmt.Errorf("%s databases are not in this build; it reads SQLite, PostgreSQL, Redshift, MySQL/MariaDB, DuckDB, BigQuery and Snowflake", scheme)
 	}
 	best, distance := "", 4
 	for name := range known {
@@ -63,7 +64,7 @@ func parse(url string) (opener, string, error) {
 	if best != "" {
 		return nil, "", fmt.Errorf("the kind of database before :// is not known; did you mean %s://?", best)
 	}
-	return nil, "", errors.New("the kind of database before :// is not known; there are sqlite, postgresql, redshift, mysql and mariadb")
+	return nil, "", errors.New("the kind of database before :// is not known; there are sqlite, postgresql, redshift, mysql, mariadb, duckdb, bigquery and snowflake")
 }
 
 // CheckDatabase tells whether a database's URL has a form that its driver takes. It
@@ -77,6 +78,9 @@ func CheckDatabase(d alert.Database, env alert.Lookup) error {
 	open, plain, err := parse(url)
 	if err != nil {
 		return err
+	}
+	if !strings.HasPrefix(plain, "bigquery:") && (d.MaxBytesBilled != 0 || d.PricePerTiB != nil) {
+		return errors.New("max_bytes_billed and price_per_tib are for BigQuery, which bills by bytes; take them out")
 	}
 	opened, err := open(d, plain, 1)
 	if err != nil {

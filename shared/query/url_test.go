@@ -39,7 +39,6 @@ func TestAURLThatCannotBeUsedSaysWhyAndKeepsTheSecret(t *testing.T) {
 		"mysq://u:c4n4ry@h/db":            "mysql://",
 		"sqllite:///x.db":                 "sqlite://",
 		"oracle://u:c4n4ry@h/db":          "postgresql",
-		"snowflake://u:c4n4ry@h/db":       "snowflake",
 		"sqlite://rel.db":                 "three",
 		"sqlite://":                       "sqlite:///",
 		"sqlite:///":                      "memory",

@@ -20,9 +20,15 @@ import (
 	"github.com/sqlsentinel/sqlsentinel/shared/alert"
 	"github.com/sqlsentinel/sqlsentinel/shared/query"
 	"github.com/sqlsentinel/sqlsentinel/shared/sentineltest/databases"
+	"github.com/sqlsentinel/sqlsentinel/shared/sentineltest/emulators"
 )
 
-func TestMain(m *testing.M) { os.Exit(databases.Main(m)) }
+func TestMain(m *testing.M) { os.Exit(databases.Main(withEmulators{m})) }
+
+// withEmulators are the tests, and the end of the emulators that they start.
+type withEmulators struct{ *testing.M }
+
+func (m withEmulators) Run() int { return emulators.Main(m.M) }
 
 // A world is a database with the table orders of three rows, seen from outside.
 type world struct {

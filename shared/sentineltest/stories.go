@@ -218,6 +218,7 @@ func errorStories() []Story {
 			ERROR error_read_only     | ERROR |             | error_read_only
 			ERROR error_row_cap       | ERROR |             | error_row_cap
 			ERROR error_size_cap      | ERROR |             | error_size_cap
+			ERROR error_bytes_billed  | ERROR |             | error_bytes_billed
 			ERROR error_no_status     | ERROR |             | error_no_status
 			ERROR error_bad_status    | ERROR |             | error_bad_status
 			ERROR error_rows          | ERROR |             | error_rows

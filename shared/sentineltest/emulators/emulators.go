@@ -1,7 +1,8 @@
 // Package emulators gives tests AWS services that others wrote: DynamoDB Local, Amazon's
 // own, for DynamoDB; ElasticMQ for SQS; ministack for S3, EventBridge, Scheduler,
-// Parameter Store, SES, CloudFormation and functions that run as processes. `make
-// emulators` fetches them. Each is started on a free loopback port once for all tests of a
+// Parameter Store, SES, CloudFormation and functions that run as processes. It gives them
+// databases that cannot be installed too: Crucible for BigQuery, fakesnow for Snowflake.
+// `make emulators` fetches them. Each is started on a free loopback port once for all tests of a
 // process that ask for it, and ends with it.
 //
 // Where one is not there, the test is skipped, except under CI=true, where it fails.
@@ -40,10 +41,22 @@ func AWS(t testing.TB) string {
 	return ministack.endpoint(t)
 }
 
+// BigQuery returns the endpoint of an emulator of BigQuery, without authentication.
+func BigQuery(t testing.TB) string {
+	t.Helper()
+	return crucible.endpoint(t)
+}
+
+// Snowflake returns the endpoint of an emulator of Snowflake, which takes any user.
+func Snowflake(t testing.TB) string {
+	t.Helper()
+	return fakesnow.endpoint(t)
+}
+
 // Main runs the tests of a package and stops the emulators after the last one.
 func Main(m interface{ Run() int }) int {
 	defer func() {
-		for _, e := range []*emulator{dynamoDB, elasticMQ, ministack} {
+		for _, e := range []*emulator{dynamoDB, elasticMQ, ministack, crucible, fakesnow} {
 			e.stop()
 		}
 	}()
@@ -69,6 +82,8 @@ var (
 	dynamoDB  = &emulator{name: "dynamodb", start: startDynamoDB}
 	elasticMQ = &emulator{name: "elasticmq", start: startElasticMQ}
 	ministack = &emulator{name: "ministack", start: startMinistack, healthy: "/_ministack/health"}
+	crucible  = &emulator{name: "bigquery", start: startBigQuery, healthy: "/_crucible/health"}
+	fakesnow  = &emulator{name: "snowflake", start: startSnowflake}
 )
 
 // errNotFetched says that an emulator is not there.

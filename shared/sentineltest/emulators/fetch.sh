@@ -1,7 +1,7 @@
 #!/bin/sh
-# Fetches the emulators that the tests of the AWS runtime use into .tools/emulators:
-# DynamoDB Local and ElasticMQ by Maven, ministack by pip. What is there already and is
-# pinned to the same version stays.
+# Fetches the emulators that tests use into .tools/emulators: DynamoDB Local and ElasticMQ
+# by Maven; ministack, Crucible for BigQuery and fakesnow for Snowflake by pip. What is there
+# already and is pinned to the same version stays.
 set -eu
 cd "$(dirname "$0")"
 to=$(cd ../../.. && pwd)/.tools/emulators
@@ -24,8 +24,10 @@ fetch() { # name, pin, program that is needed, command
 }
 
 jars() { mvn -q -B -f "$1/pom.xml" dependency:copy-dependencies -DoutputDirectory="$to/$1" -DincludeScope=runtime; }
-wheels() { python3 -m venv "$to/ministack" && "$to/ministack/bin/pip" install -q -r requirements.txt; }
+wheels() { python3 -m venv "$to/$1" && "$to/$1/bin/pip" install -q -r "$2"; }
 
 fetch dynamodb dynamodb/pom.xml mvn jars dynamodb
 fetch elasticmq elasticmq/pom.xml mvn jars elasticmq
-fetch ministack requirements.txt python3 wheels
+fetch ministack requirements.txt python3 wheels ministack requirements.txt
+fetch bigquery bigquery/requirements.txt python3 wheels bigquery bigquery/requirements.txt
+fetch snowflake snowflake/requirements.txt python3 wheels snowflake snowflake/requirements.txt

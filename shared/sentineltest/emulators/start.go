@@ -49,3 +49,17 @@ func runMinistack(home, dir string, port int, iam bool) (*servers.Process, error
 	args = append(args, filepath.Join(home, "bin", "python"), filepath.Join(filepath.Dir(here), "start_ministack.py"))
 	return servers.Start(dir, nil, syscall.SIGKILL, "", "env", args...)
 }
+
+func startBigQuery(home, dir string, port int) (*servers.Process, error) {
+	return runPython(home, dir, "start_bigquery.py", port)
+}
+
+func startSnowflake(home, dir string, port int) (*servers.Process, error) {
+	return runPython(home, dir, "start_snowflake.py", port)
+}
+
+func runPython(home, dir, script string, port int) (*servers.Process, error) {
+	_, here, _, _ := runtime.Caller(0)
+	return servers.Start(dir, nil, syscall.SIGKILL, "Uvicorn running", "env", "HOME="+dir, "TMPDIR="+dir,
+		filepath.Join(home, "bin", "python"), filepath.Join(filepath.Dir(here), script), strconv.Itoa(port))
+}
