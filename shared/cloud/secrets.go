@@ -3,6 +3,7 @@ package cloud
 import (
 	"context"
 	"maps"
+	"math/rand/v2"
 	"os"
 	"strings"
 	"sync"
@@ -13,8 +14,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 )
 
-// secretsKept is how long parameters are used without being read again.
-const secretsKept = 5 * time.Minute
+// secretsKept is how long parameters are used without being read again, at most; up to
+// secretsSpread less, by chance, so that functions that started together do not ask Parameter
+// Store, which takes 40 such calls a second, all at one time.
+const (
+	secretsKept   = 5 * time.Minute
+	secretsSpread = time.Minute
+)
 
 // secretsPause is how long they are not asked for again after a failure: a message needs
 // many names, and each would wait.
@@ -40,6 +46,7 @@ type SecretsOptions struct {
 type Secrets struct {
 	SecretsOptions
 	client *ssm.Client
+	kept   time.Duration
 	mu     sync.Mutex
 	values map[string]string
 	read   time.Time // zero: never, or not successfully
@@ -58,7 +65,7 @@ func NewSecrets(o SecretsOptions) *Secrets {
 	if o.Failed == nil {
 		o.Failed = func(error) {}
 	}
-	return &Secrets{SecretsOptions: o, client: ssmClient(o.AWS)}
+	return &Secrets{SecretsOptions: o, client: ssmClient(o.AWS), kept: secretsKept - rand.N(secretsSpread)}
 }
 
 func ssmClient(c aws.Config) *ssm.Client {
@@ -76,7 +83,7 @@ func (s *Secrets) Lookup(name string) (string, bool) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if now := s.Now(); now.Sub(s.read) >= secretsKept && now.Sub(s.failed) >= secretsPause {
+	if now := s.Now(); now.Sub(s.read) >= s.kept && now.Sub(s.failed) >= secretsPause {
 		s.load()
 	}
 	value, ok := s.values[name]
