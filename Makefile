@@ -180,6 +180,9 @@ crash: ## kill `run` 200 times, the daemon 200 times, and the functions at each 
 OTHERS = .tools/bench/sqlsentinel/bin/sqlsentinel .tools/bench/dbt/bin/dbt .tools/bench/query-exporter/bin/query-exporter
 
 ONLY ?=
+.PHONY: faults
+faults: ## 200 rounds of faults around a real daemon: killed, stopped, disk full, connections spoiled; its clock set. As root, for the small disk
+	SENTINEL_FAULT_ROUNDS=200 CI=true $(GO) test -run 'TestFaultsInRounds|TestAClockThatJumps' -count=1 -v -timeout 30m ./cmd/sqlsentinel
 
 .PHONY: bench
 bench: $(if $(filter others,$(or $(ONLY),others)),$(OTHERS)) ## measure, and write docs/performance.md; ONLY=: one section; needs Python

@@ -112,7 +112,7 @@ func (a *ailing) ends(messages int) {
 
 func TestAFullDiskIsToldAndLosesNoMessage(t *testing.T) {
 	t.Parallel()
-	disk := faults.NewDisk(t, 1<<20)
+	disk := faults.NewDisk(t, 16<<20)
 	a := newAiling(t, disk.Dir())
 	a.stock(1)
 	a.hears(a.team, 1, "alert")
@@ -138,7 +138,7 @@ func TestAFullDiskIsToldAndLosesNoMessage(t *testing.T) {
 
 func TestAMessageThatWasTakenWhileTheDiskFilledIsNotSentAgain(t *testing.T) {
 	t.Parallel()
-	disk := faults.NewDisk(t, 1<<20)
+	disk := faults.NewDisk(t, 16<<20)
 	a := newAiling(t, disk.Dir())
 	a.team.mu.Lock()
 	a.team.before = func() { require.NoError(t, disk.Fill()) } // after the claim, before its end is recorded
@@ -160,7 +160,7 @@ func TestAMessageThatWasTakenWhileTheDiskFilledIsNotSentAgain(t *testing.T) {
 
 func TestAMessageThatWaitsOnAFullDiskIsSentOnceThereIsRoom(t *testing.T) {
 	t.Parallel()
-	disk := faults.NewDisk(t, 1<<20)
+	disk := faults.NewDisk(t, 16<<20)
 	a := newAiling(t, disk.Dir())
 	a.team.mu.Lock()
 	a.team.status = http.StatusInternalServerError

@@ -8,6 +8,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -65,27 +66,30 @@ func Silence(stream string) Toxic {
 	return Toxic{"timeout", stream, map[string]int64{"timeout": 0}}
 }
 
-// Draw chooses a toxic: any kind, either direction, cuts at any of the first 2,000 bytes,
-// delays below and above a timeout.
+// Draw chooses a toxic: any kind, either direction; cuts at any byte, the early ones more
+// often; delays below and above a timeout.
 func Draw(r *rand.Rand, timeout time.Duration) Toxic {
 	stream := []string{Up, Down}[r.IntN(2)]
 	switch r.IntN(7) {
 	case 0, 1:
-		return Truncate(stream, int64(r.IntN(2000)))
+		return Truncate(stream, int64(math.Exp(r.Float64()*math.Log(longest))))
 	case 2:
-		return Delay(stream, timeout/20+rand2(r, timeout/5))
+		return Delay(stream, timeout/20+below(r, timeout/5))
 	case 3:
-		return Delay(stream, timeout+rand2(r, timeout/2))
+		return Delay(stream, timeout+below(r, timeout/2))
 	case 4:
-		return Trickle(stream, timeout/100+rand2(r, timeout))
+		return Trickle(stream, timeout/100+below(r, timeout))
 	case 5:
-		return Reset(stream, rand2(r, timeout/4))
+		return Reset(stream, below(r, timeout/4))
 	}
 	return Silence(stream)
 }
 
-func rand2(r *rand.Rand, below time.Duration) time.Duration {
-	return time.Duration(r.Int64N(int64(below)))
+// longest is how many bytes a conversation has at most, about.
+const longest = 10_000
+
+func below(r *rand.Rand, limit time.Duration) time.Duration {
+	return time.Duration(r.Int64N(int64(limit)))
 }
 
 // A Wire is a way to a server, by an address of its own, that can be spoiled. It is
