@@ -132,7 +132,7 @@ lint-containers: .tools/sam/bin/sam .tools/kubernetes-validate/bin/kubernetes-va
 	.tools/kubernetes-validate/bin/kubernetes-validate --strict samples/kubernetes/sqlsentinel.yaml
 
 .PHONY: emulators
-emulators: ## fetch the AWS emulators of the tests; needs Java, Maven and Python
+emulators: ## fetch the emulators of the tests (AWS, BigQuery, Snowflake); needs Java, Maven and Python
 	@shared/sentineltest/emulators/fetch.sh
 
 .PHONY: test-aws

@@ -17,6 +17,7 @@ import (
 	"github.com/snowflakedb/gosnowflake/v2"
 
 	"github.com/sqlsentinel/sqlsentinel/shared/alert"
+	_ "github.com/sqlsentinel/sqlsentinel/shared/query/before" // keeps the driver from making a folder
 )
 
 // snowflakeDialect reads Snowflake, which has no read-only transaction. The server first

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
@@ -89,6 +90,20 @@ func TestSnowflakeValuesSurvive(t *testing.T) {
 		got, ok := row.Context.Get(name)
 		require.True(t, ok, "%s of %s", name, row.Context)
 		require.Equal(t, want, got.String(), name)
+	}
+}
+
+func TestAProgramThatOnlyStartsLeavesNothingBehind(t *testing.T) {
+	t.Parallel()
+	home, temporary := t.TempDir(), t.TempDir()
+	program := exec.Command(os.Args[0], "-test.run=^$") //nolint:gosec // this very program
+	program.Env = []string{"HOME=" + home, "TMPDIR=" + temporary, "PATH=" + os.Getenv("PATH")}
+	out, err := program.CombinedOutput()
+	require.NoError(t, err, string(out))
+	for _, dir := range []string{home, temporary} {
+		left, err := os.ReadDir(dir)
+		require.NoError(t, err)
+		require.Empty(t, left)
 	}
 }
 
