@@ -2,12 +2,15 @@ package query_test
 
 import (
 	"compress/gzip"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -194,9 +197,14 @@ func TestAKeyLogsInToSnowflake(t *testing.T) {
 	s := startSnowflake(t, &snowflakeServer{})
 	dir := t.TempDir()
 	keyFile(t, dir, "locked.p8", "c4n4ry/x")
-	d := s.database(t, "&private_key_file=locked.p8&private_key_file_pwd=${PASSWORD}")
-	d.Dir = dir
-	works(t, watcher(t, d), "SELECT 'OK' AS status")
-	require.Equal(t, "SNOWFLAKE_JWT", s.login["AUTHENTICATOR"])
-	require.Regexp(t, `^ey.+\..+\..+$`, s.login["TOKEN"])
+	text, err := os.ReadFile(filepath.Join(dir, "locked.p8"))
+	require.NoError(t, err)
+	for _, key := range []string{"private_key_file=locked.p8", "private_key_base64=" + base64.StdEncoding.EncodeToString(text)} {
+		d := s.database(t, "&private_key_file_pwd=${PASSWORD}&"+key)
+		d.Dir = dir
+		works(t, watcher(t, d), "SELECT 'OK' AS status")
+		require.Equal(t, "SNOWFLAKE_JWT", s.login["AUTHENTICATOR"])
+		require.Regexp(t, `^ey.+\..+\..+$`, s.login["TOKEN"])
+		s.login = nil
+	}
 }

@@ -153,6 +153,7 @@ func TestSnowflakeURLsThatCannotBeUsedSayWhy(t *testing.T) {
 		"snowflake://u@acme/db?private_key_path=locked.p8":                            "encrypted",
 		"snowflake://u@acme/db?private_key_path=locked.p8&private_key_passphrase=bad": "decrypted",
 		"snowflake://u@acme/db?private_key_path=key.p8&private_key_file=key.p8":       "both",
+		"snowflake://u@acme/db?private_key_base64=c4n4ry":                             "base64",
 		"snowflake://u:c4n4ry@acme/db?port=c4n4ry":                                    "port",
 		"snowflake://u:c4n4ry@acme/db?protocol=http":                                  "emulator",
 		"snowflake://u:${BAD}@acme/db":                                                "percent",

@@ -3,6 +3,7 @@ package query
 import (
 	"crypto/rsa"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -20,7 +21,7 @@ import (
 // snowflakeParameters are those of SQLAlchemy's dialect and of Snowflake's connectors.
 func snowflakeParameters() []string {
 	return []string{
-		"warehouse", "role", "authenticator", "token", "private_key_path", "private_key_file", "private_key_passphrase", "private_key_file_pwd",
+		"warehouse", "role", "authenticator", "token", "private_key_path", "private_key_file", "private_key_base64", "private_key_passphrase", "private_key_file_pwd",
 		"host", "port", "protocol", "timezone",
 	}
 }
@@ -102,15 +103,19 @@ func snowflakeLogin(config *gosnowflake.Config, values map[string]string, dir st
 	if err != nil {
 		return err
 	}
+	key, err := snowflakePEM(path, values["private_key_base64"], dir)
+	if err != nil {
+		return err
+	}
 	switch method := strings.ToLower(values["authenticator"]); {
-	case method == "snowflake_jwt" || method == "" && path != "":
-		if path == "" {
+	case method == "snowflake_jwt" || method == "" && key != nil:
+		if key == nil {
 			return errors.New("authenticator=snowflake_jwt needs a key; name its file with private_key_path in the URL")
 		}
 		config.Authenticator = gosnowflake.AuthTypeJwt
-		config.PrivateKey, err = snowflakeKey(path, passphrase, dir)
+		config.PrivateKey, err = snowflakeKey(key, passphrase)
 		return err
-	case path != "":
+	case key != nil:
 		return errors.New("a private key goes with authenticator=snowflake_jwt; take the other authenticator out of the URL")
 	case method == "programmatic_access_token", method == "oauth":
 		if config.Token = values["token"]; config.Token == "" {
@@ -137,32 +142,50 @@ func either(values map[string]string, one, other string) (string, error) {
 	return values[one] + values[other], nil
 }
 
-// snowflakeKey reads a private key.
-func snowflakeKey(path, passphrase, dir string) (*rsa.PrivateKey, error) {
-	if !filepath.IsAbs(path) {
+// snowflakePEM is the text of a private key, from a file or the URL itself; nil if there is
+// none.
+func snowflakePEM(path, encoded, dir string) ([]byte, error) {
+	switch {
+	case path != "" && encoded != "":
+		return nil, errors.New("the URL has both private_key_path and private_key_base64; keep one")
+	case encoded != "":
+		text, err := base64.StdEncoding.DecodeString(strings.ReplaceAll(encoded, " ", "+")) // a + that was not percent-encoded
+		if err != nil {
+			return nil, errors.New("private_key_base64 in the URL is no key file in base64; make it with `base64 -w0 key.p8`, and keep it in a variable")
+		}
+		return text, nil
+	case path == "":
+		return nil, nil
+	case !filepath.IsAbs(path):
 		path = filepath.Join(dir, path)
 	}
 	text, err := os.ReadFile(path) //nolint:gosec // the alert file names it
 	if err != nil {
 		return nil, fmt.Errorf("the private key of private_key_path cannot be read: %w", err)
 	}
+	return text, nil
+}
+
+// snowflakeKey reads a private key.
+func snowflakeKey(text []byte, passphrase string) (*rsa.PrivateKey, error) {
 	block, _ := pem.Decode(text)
 	if block == nil {
-		return nil, errors.New("the file of private_key_path holds no key in PEM form; it begins with -----BEGIN PRIVATE KEY-----")
+		return nil, errors.New("the private key in the URL is not in PEM form; the file begins with -----BEGIN PRIVATE KEY-----")
 	}
 	var key any
+	var err error
 	if block.Type == "ENCRYPTED PRIVATE KEY" {
 		if passphrase == "" {
-			return nil, errors.New("the key of private_key_path is encrypted; write private_key_passphrase=${KEY_PASSPHRASE} in the URL")
+			return nil, errors.New("the private key is encrypted; write private_key_passphrase=${KEY_PASSPHRASE} in the URL")
 		}
 		if key, err = pkcs8.ParsePKCS8PrivateKey(block.Bytes, []byte(passphrase)); err != nil {
-			return nil, errors.New("the key of private_key_path cannot be decrypted; is private_key_passphrase right?")
+			return nil, errors.New("the private key cannot be decrypted; is private_key_passphrase right?")
 		}
 	} else if key, err = x509.ParsePKCS8PrivateKey(block.Bytes); err != nil {
-		return nil, errors.New("the key of private_key_path is not in PKCS#8 form; convert it with `openssl pkcs8 -topk8`")
+		return nil, errors.New("the private key is not in PKCS#8 form; convert it with `openssl pkcs8 -topk8`")
 	}
 	if private, ok := key.(*rsa.PrivateKey); ok {
 		return private, nil
 	}
-	return nil, errors.New("the key of private_key_path is no RSA key, which Snowflake needs")
+	return nil, errors.New("the private key is no RSA key, which Snowflake needs")
 }
