@@ -184,6 +184,21 @@ ONLY ?=
 faults: ## 200 rounds of faults around a real daemon: killed, stopped, disk full, connections spoiled; its clock set. As root, for the small disk
 	SENTINEL_FAULT_ROUNDS=200 CI=true $(GO) test -run 'TestFaultsInRounds|TestAClockThatJumps' -count=1 -v -timeout 30m ./cmd/sqlsentinel
 
+SEEDS ?= 10000
+SEEDS_SQLITE ?= 2000
+SEEDS_DYNAMODB ?= 36
+SEED ?=
+
+.PHONY: simulate
+simulate: ## play SEEDS histories full of failures and hold them to the promises; SEED= tells the story of one
+ifneq ($(SEED),)
+	SENTINEL_SEED=$(SEED) $(GO) test -run TestSimulationInMemory -count=1 -v ./shared/sentineltest/simulation
+else
+	SENTINEL_SEEDS=$(SEEDS) $(GO) test -run Test -count=1 -v -timeout 10m ./shared/sentineltest/simulation
+	SENTINEL_SEEDS=$(SEEDS_SQLITE) $(GO) test -run TestSimulation -count=1 -v -timeout 10m ./shared/local
+	SENTINEL_SEEDS=$(SEEDS_DYNAMODB) $(GO) test -run TestSimulation -count=1 -v -timeout 10m ./shared/cloud
+endif
+
 .PHONY: bench
 bench: $(if $(filter others,$(or $(ONLY),others)),$(OTHERS)) ## measure, and write docs/performance.md; ONLY=: one section; needs Python
 	$(GO) run ./benchmarks $(if $(ONLY),-only $(ONLY))

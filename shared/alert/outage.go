@@ -16,7 +16,7 @@ func TargetDied(o Outage, dead Delivery, cause string, now time.Time) (*Outage, 
 	out := o.clone()
 	out.Scope, out.Subject = dead.Scope, TargetSubject(dead.Target.ID)
 	if out.Episode == nil {
-		out.Episode = &Episode{ID: episodeID(ID{dead.Scope, out.Subject}, "", dead.ID), Opened: now}
+		out.Episode = &Episode{ID: episodeID(ID{dead.Scope, out.Subject}, "", dead.ID+fmt.Sprint(dead.Try)), Opened: now}
 		out.Cause = cause
 	}
 	text := fmt.Sprintf("the %s message of %q to %s could not be delivered and is given up: %s", dead.Message.Event, dead.Alert, dead.Target.Label, cause)
