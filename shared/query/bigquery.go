@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"sync"
 	"time"
@@ -147,6 +148,10 @@ func (b *bigQuery) read(ctx context.Context, s statement, most caps) (*alert.Tab
 	case errors.Is(err, errOversized):
 		return t, tooLarge(most.bytes)
 	}
+	var network net.Error
+	if errors.As(err, &network) { // in words only: a repeat of the query would be billed again
+		err = &connectError{errors.New(err.Error())}
+	}
 	return t, b.failed(err)
 }
 
@@ -275,7 +280,7 @@ func labels(s statement) map[string]string {
 
 // failed tells a session that did not come about from a query that failed.
 func (b *bigQuery) failed(err error) error {
-	if noSession(err) {
+	if errors.As(err, new(*connectError)) || noSession(err) {
 		return &connectError{err}
 	}
 	return fmt.Errorf("BigQuery: %w", err)

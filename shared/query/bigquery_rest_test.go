@@ -32,6 +32,7 @@ type rest struct {
 	pages          []string // of getQueryResults
 	planned, asked string   // error bodies, with their status before a blank, of the dry run and of results
 	hang           string   // the query that never ends
+	cut            bool     // the connection is lost when results are asked for
 	grant          string   // what the token's address answers; empty: a token
 
 	mu        sync.Mutex
@@ -125,6 +126,9 @@ func (r *rest) results(w http.ResponseWriter, q *http.Request) {
 		answer(w, map[string]any{"jobComplete": false})
 		return
 	}
+	if r.cut {
+		panic(http.ErrAbortHandler)
+	}
 	if refuse(w, r.asked) {
 		return
 	}
@@ -176,6 +180,14 @@ func TestAJobOfBigQueryCarriesItsLimitsAndWhoAsks(t *testing.T) {
 	require.Equal(t, map[string]any{"query": "SELECT 1", "useLegacySql": false, "maximumBytesBilled": "10000000000", "priority": "BATCH", "useQueryCache": false,
 		"defaultDataset": map[string]any{"projectId": "shop", "datasetId": "sales"}}, asked)
 	require.Equal(t, asked, r.dry["configuration"].(map[string]any)["query"], "what is planned is what is run")
+}
+
+func TestAQueryOfBigQueryWhoseAnswerIsLostIsNotBilledTwice(t *testing.T) {
+	t.Parallel()
+	r := startREST(t, &rest{cut: true})
+	fails(t, ask(t, watcher(t, r.database("")), "SELECT 1"), alert.ErrorUnreachable)
+	require.Equal(t, r.jobs, r.cancelled)
+	require.Len(t, r.jobs, 1)
 }
 
 func TestBigQueryGetsTheIntervalAsNamedParameters(t *testing.T) {
