@@ -5,6 +5,7 @@ export GOFLAGS := -buildvcs=false -tags=minicore_disabled
 GO ?= go
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
+SBOM := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
 VERSION ?= $(shell git describe --tags --always 2>/dev/null || echo dev)
 FUZZTIME ?= 60s
 # The race detector needs a C compiler; without one the tests run all the same.
@@ -157,11 +158,15 @@ lint: ## run the linters, the import rule among them
 vuln: ## look for known vulnerabilities; needs the vulnerability database
 	$(GO) run $(GOVULNCHECK) ./...
 
+.PHONY: sbom
+sbom: build ## list the modules of the program, with licenses, as CycloneDX
+	$(GO) run $(SBOM) app -json -licenses -std -main cmd/sqlsentinel -output bin/sqlsentinel.cdx.json .
+
 .PHONY: fuzz
 fuzz: ## fuzz every target for FUZZTIME each
-	@set -e; for package in $$($(GO) list ./...); do \
-	  for target in $$($(GO) test -list '^Fuzz' $$package 2>/dev/null | grep '^Fuzz' || true); do \
-	    echo "== $$package $$target"; $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s $$package; \
+	@set -e; for file in $$(git ls-files '*_test.go' | xargs grep -l '^func Fuzz'); do \
+	  for target in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9]*\)(.*/\1/p' $$file); do \
+	    echo "== $$file $$target"; $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s ./$$(dirname $$file); \
 	  done; \
 	done
 

@@ -2,8 +2,6 @@ package config
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -128,24 +126,9 @@ func (r *reading) readQuery(n *yaml.Node, path string) {
 	if name == "" {
 		return
 	}
-	if !filepath.IsAbs(name) {
-		name = filepath.Join(r.out.Dir, name)
+	if data, ok := r.readFile(n, path, name); ok {
+		r.a.Query = string(data)
 	}
-	data, err := os.ReadFile(name)
-	if err != nil {
-		r.wrong(n, path, "the file cannot be read: %s", reasonOf(err))
-		return
-	}
-	r.out.Reads = append(r.out.Reads, name)
-	r.a.Query = string(data)
-}
-
-// reasonOf is the cause of a file error without the path, which may hold what was expanded.
-func reasonOf(err error) string {
-	if _, cause, ok := strings.Cut(err.Error(), ": "); ok {
-		return cause
-	}
-	return err.Error()
 }
 
 func (r *reading) databaseName(n *yaml.Node, path string) {

@@ -42,6 +42,9 @@ type Options struct {
 	Exists func(user, name string) bool
 	// Scope replaces the file's name as the scope of its state.
 	Scope string
+	// Alone refuses to read any file that this one names: where it comes from a bucket, the
+	// files of the machine are none of its writer's business.
+	Alone bool
 }
 
 // Heartbeat is the URL that an outside service expects to be asked for.

@@ -2,8 +2,6 @@ package config
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
@@ -92,10 +90,7 @@ func (in *inliner) replace(value *yaml.Node, by yaml.Node) {
 }
 
 func (in *inliner) read(name string) ([]byte, error) {
-	if !filepath.IsAbs(name) {
-		name = filepath.Join(in.dir, name)
-	}
-	text, err := os.ReadFile(name)
+	_, text, err := readNamed(in.dir, name)
 	if err != nil {
 		return nil, fmt.Errorf("read a file that the alert file names: %w", err)
 	}

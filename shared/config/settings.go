@@ -3,8 +3,6 @@ package config
 import (
 	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
 	"reflect"
 	"strings"
 
@@ -179,16 +177,10 @@ func (p *parser) payload(n *yaml.Node, path string) any {
 	if target.Kind != yaml.ScalarNode || !strings.HasSuffix(target.Value, ".json") {
 		return p.inline(target, path)
 	}
-	name := target.Value
-	if !filepath.IsAbs(name) {
-		name = filepath.Join(p.out.Dir, name)
-	}
-	data, err := os.ReadFile(name)
-	if err != nil {
-		p.wrong(n, path, "the file cannot be read: %s", reasonOf(err))
+	data, ok := p.readFile(n, path, target.Value)
+	if !ok {
 		return nil
 	}
-	p.out.Reads = append(p.out.Reads, name)
 	var value any
 	if err := json.Unmarshal(data, &value); err != nil {
 		p.wrong(n, path, "the file is not JSON: %s", err)

@@ -21,11 +21,10 @@ type guard struct {
 	never  []netip.Prefix
 }
 
-// never are link-local and metadata addresses, also as IPv6 carries IPv4 (NAT64, 6to4).
-// Nothing allows them.
+// never are link-local and metadata addresses. Nothing allows them.
 func never() []netip.Prefix {
 	return prefixes(
-		"169.254.0.0/16", "fe80::/10", "64:ff9b::a9fe:0/112", "2002:a9fe::/32", // link-local; AWS, Azure, Google
+		"169.254.0.0/16", "fe80::/10", // link-local; AWS, Azure, Google
 		"fd00:ec2::/32", "fd20:ce::254/128", // AWS and Google over IPv6
 		"100.100.100.200/32", "192.0.0.192/32", "168.63.129.16/32", // Alibaba, Oracle, Azure
 	)
@@ -88,14 +87,41 @@ func prefixes(texts ...string) []netip.Prefix {
 	return out
 }
 
-// refuses tells whether an address is never a receiver's.
+// refuses tells whether an address is never a receiver's, whichever way it is written.
 func (g *guard) refuses(a netip.Addr) bool {
+	a = a.Unmap().WithZone("")
+	inner, carries := carried(a)
 	for _, p := range g.never {
-		if p.Contains(a.Unmap().WithZone("")) {
+		if p.Contains(a) || carries && p.Contains(inner) {
 			return true
 		}
 	}
 	return false
+}
+
+// carried is the IPv4 address to which a gateway hands on what is sent to an IPv6 address:
+// NAT64, its local form, 6to4, Teredo, and IPv4-compatible addresses.
+func carried(a netip.Addr) (netip.Addr, bool) {
+	if !a.Is6() {
+		return a, false
+	}
+	b := a.As16()
+	last := [4]byte(b[12:])
+	for _, p := range prefixes("64:ff9b::/96", "64:ff9b:1::/48", "::/96") {
+		if p.Contains(a) {
+			return netip.AddrFrom4(last), true
+		}
+	}
+	switch {
+	case b[0] == 0x20 && b[1] == 0x02: // 2002::/16
+		return netip.AddrFrom4([4]byte(b[2:])), true
+	case [4]byte(b[:]) == [4]byte{0x20, 0x01}: // 2001::/32, where it is inverted
+		for i := range last {
+			last[i] ^= 0xff
+		}
+		return netip.AddrFrom4(last), true
+	}
+	return a, false
 }
 
 // refusesHost tells the same of a host that is written as an address.

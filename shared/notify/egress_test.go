@@ -29,7 +29,7 @@ func TestMetadataAddressesAreNeverReached(t *testing.T) {
 	s := guarded(t, "0.0.0.0/0, ::/0", false)
 	for _, host := range []string{
 		"169.254.169.254", "169.254.170.2", "::ffff:169.254.169.254", "fe80::1%lo", "fd00:ec2::254", "fd20:ce::254", "100.100.100.200", "192.0.0.192", "168.63.129.16", "64:ff9b::a9fe:a9fe",
-		"2002:a9fe:a9fe::1",
+		"2002:a9fe:a9fe::1", "64:ff9b:1::a9fe:a9fe", "::a9fe:a9fe", "2001:0:1:2:3:4:5601:5601", "64:ff9b::6464:64c8", "2002:a83f:8110::1", "fd00:ec2::23",
 	} {
 		for _, name := range []string{"webhook", "slack", "email"} {
 			if name != "email" && host == "fe80::1%lo" {

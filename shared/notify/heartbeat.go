@@ -20,7 +20,7 @@ func (s *Senders) Beat(ctx context.Context, url string) error {
 	if err != nil {
 		return err
 	}
-	hide(s.secrets, address)
+	hideLink(s.secrets, url, address, true)
 	ctx, cancel := context.WithTimeout(ctx, heartbeatTimeout)
 	defer cancel()
 	req, err := request(ctx, http.MethodGet, address, nil)

@@ -55,7 +55,7 @@ func masked(secrets *alert.Secrets) resolver {
 }
 
 // hide hides a value as it stands, inside JSON, HTML and quoted text, on one line, and
-// decoded, if it is Base64 as in Basic authentication.
+// decoded, if it is percent-encoded, or Base64 as in Basic authentication.
 func hide(secrets *alert.Secrets, value string) {
 	if value == "" {
 		return
@@ -76,6 +76,13 @@ func hide(secrets *alert.Secrets, value string) {
 		forms = append(forms, string(text))
 		if _, password, ok := strings.Cut(string(text), ":"); ok {
 			forms = append(forms, password)
+		}
+	}
+	for _, decode := range []func(string) (string, error){url.PathUnescape, url.QueryUnescape} {
+		if plain, err := decode(value); err == nil && len(plain) < len(value) {
+			hide(secrets, plain)
+		} else if err == nil {
+			forms = append(forms, plain) // a plus that is a blank
 		}
 	}
 	for _, form := range forms {
@@ -113,8 +120,12 @@ func hideURL(secrets *alert.Secrets, address string) {
 	if err != nil {
 		return
 	}
-	if password, ok := u.User.Password(); ok {
-		hide(secrets, password)
+	// A user may be the secret: some services take a key as a user without a password.
+	password, _ := u.User.Password()
+	hide(secrets, u.User.Username())
+	hide(secrets, password)
+	if u.User != nil {
+		hide(secrets, u.User.Username()+":"+password)
 	}
 	for _, values := range u.Query() {
 		for _, value := range values {
@@ -146,5 +157,25 @@ func hideLink(secrets *alert.Secrets, template, address string, always bool) {
 		if len(whole) >= tokenLike || always && len(whole) > 1 {
 			hide(secrets, whole)
 		}
+	}
+}
+
+// withoutDefaults drops the defaults of references from a text that is shown: they may be
+// secrets that stand in the file.
+func withoutDefaults(text string) string {
+	if !strings.Contains(text, ":-") {
+		return text
+	}
+	var out strings.Builder
+	for {
+		before, rest, found := strings.Cut(text, "${")
+		out.WriteString(before)
+		if !found {
+			return out.String()
+		}
+		reference, after, _ := strings.Cut(rest, "}")
+		name, _, _ := strings.Cut(reference, ":-")
+		out.WriteString("${" + name + "}")
+		text = after
 	}
 }

@@ -47,7 +47,7 @@ func (s *slackChannel) Address(raw json.RawMessage) (identity, label string) {
 	case x.WebhookURL == "":
 		return identity, "slack"
 	case strings.HasPrefix(x.WebhookURL, "${"):
-		return identity, "slack " + x.WebhookURL
+		return identity, "slack " + withoutDefaults(x.WebhookURL)
 	}
 	return identity, "slack " + alert.RedactURL(x.WebhookURL, true)
 }

@@ -58,10 +58,10 @@ func (w *webhook) Address(raw json.RawMessage) (identity, label string) {
 	case s.URL == "":
 		return webhookDefault, "webhook"
 	case strings.HasPrefix(s.URL, "${"):
-		base, _, _ := strings.Cut(s.URL, "?")
+		base, _, _ := strings.Cut(withoutDefaults(s.URL), "?")
 		return s.URL, "webhook " + base
 	}
-	return s.URL, "webhook " + alert.RedactURL(s.URL, false)
+	return s.URL, "webhook " + alert.RedactURL(withoutDefaults(s.URL), false)
 }
 
 func (s WebhookSettings) verify() bool { return s.VerifyTLS == nil || *s.VerifyTLS }

@@ -37,10 +37,10 @@ func LimitsOf(query, sender time.Duration) Limits {
 	return Limits{QuerySeconds: int((query - limitMargin).Seconds()), SenderSeconds: int((sender - limitMargin).Seconds())}
 }
 
-// Parse reads a configuration for AWS: its scope is the stack, relative paths have no
-// folder, and a secret need only exist. The error is config.Problems if the content is wrong.
+// Parse reads a configuration for AWS: its scope is the stack, it names no other file, and a
+// secret need only exist. The error is config.Problems if the content is wrong.
 func Parse(data []byte, stack string, limits Limits, channels []config.Channel, exists func(user, name string) bool) (*config.File, error) {
-	file, err := config.Parse(ConfigKey, data, config.Options{Channels: channels, Env: nil, NoEnvFile: true, Exists: exists, Scope: stack})
+	file, err := config.Parse(ConfigKey, data, config.Options{Channels: channels, Env: nil, NoEnvFile: true, Exists: exists, Scope: stack, Alone: true})
 	if err != nil {
 		return nil, err
 	}
