@@ -127,10 +127,9 @@ func hideURL(secrets *alert.Secrets, address string) {
 	if u.User != nil {
 		hide(secrets, u.User.Username()+":"+password)
 	}
-	for _, values := range u.Query() {
-		for _, value := range values {
-			hide(secrets, value)
-		}
+	for _, pair := range strings.Split(u.RawQuery, "&") {
+		_, value, _ := strings.Cut(pair, "=")
+		hide(secrets, value) // which decodes it too
 	}
 }
 
