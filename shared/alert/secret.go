@@ -157,13 +157,14 @@ func (s *Secrets) Hide(value string) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.hidden[value] {
-		return
+	inBase64 := base64.StdEncoding.EncodeToString([]byte(value))
+	if s.hidden[value] && s.hidden[inBase64] {
+		return // not merely as another value's form, whose own forms are not hidden yet
 	}
 	s.hidden[value] = true
 	s.hidden[url.QueryEscape(value)] = true
 	s.hidden[url.PathEscape(value)] = true
-	s.hidden[base64.StdEncoding.EncodeToString([]byte(value))] = true
+	s.hidden[inBase64] = true
 	s.clean = nil
 }
 
