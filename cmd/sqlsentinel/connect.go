@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sqlsentinel/sqlsentinel/shared/alert"
+	"github.com/sqlsentinel/sqlsentinel/shared/cloud/stacks"
 	"github.com/sqlsentinel/sqlsentinel/shared/query"
 )
 
@@ -71,7 +72,7 @@ func (s *session) printChecks(checks []check) error {
 
 // connect reaches every database and every target without sending anything.
 func (s *session) connect(ctx context.Context) []check {
-	queries, err := query.New(query.Options{Databases: s.file.Databases, Secrets: s.file.Secrets})
+	queries, err := query.New(query.Options{Databases: s.file.Databases, Secrets: s.file.Secrets, Credentials: stacks.DatabaseToken()})
 	if err != nil {
 		return []check{s.failedCheck("database", err)}
 	}

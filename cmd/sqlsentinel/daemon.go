@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 	"gopkg.in/natefinch/lumberjack.v2"
 
+	"github.com/sqlsentinel/sqlsentinel/shared/cloud/stacks"
 	"github.com/sqlsentinel/sqlsentinel/shared/local"
 	"github.com/sqlsentinel/sqlsentinel/shared/local/daemon"
 	"github.com/sqlsentinel/sqlsentinel/shared/query"
@@ -192,7 +193,7 @@ func (a *app) listen(address string) (net.Listener, error) {
 
 // setup is what the daemon needs of an alert file.
 func (s *session) setup(store *local.Store) (*daemon.Setup, error) {
-	queries, err := query.New(query.Options{Databases: s.file.Databases, Secrets: s.file.Secrets})
+	queries, err := query.New(query.Options{Databases: s.file.Databases, Secrets: s.file.Secrets, Credentials: stacks.DatabaseToken()})
 	if err != nil {
 		return nil, fmt.Errorf("prepare the databases: %w", err)
 	}

@@ -115,7 +115,7 @@ type engine struct {
 
 // openEngine wires the rooms around a store. It closes the store if that fails.
 func (s *session) openEngine(store *local.Store) (*engine, error) {
-	queries, err := query.New(query.Options{Databases: s.file.Databases, Secrets: s.file.Secrets})
+	queries, err := query.New(query.Options{Databases: s.file.Databases, Secrets: s.file.Secrets, Credentials: stacks.DatabaseToken()})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("prepare the databases: %w", err), store.Close())
 	}

@@ -36,7 +36,7 @@ func wire() (*cloud.Evaluator, error) {
 	parameters := cloud.NewSecrets(cloud.SecretsOptions{AWS: aws, Stack: env.Stack, User: "query", Failed: func(err error) {
 		log.Error("read the secrets", "error", err)
 	}})
-	runner, err := query.New(query.Options{Databases: map[string]alert.Database{}, Secrets: alert.NewSecrets(parameters.Lookup)})
+	runner, err := query.New(query.Options{Databases: map[string]alert.Database{}, Secrets: alert.NewSecrets(parameters.Lookup), Credentials: cloud.DatabaseToken(aws)})
 	if err != nil {
 		return nil, err
 	}

@@ -2,11 +2,14 @@ package query
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -23,7 +26,8 @@ import (
 // itself only drops the socket.
 type mysqlDialect struct {
 	config  *mysql.Config
-	selects sync.Map // queries known to be a SELECT
+	selects sync.Map                              // queries known to be a SELECT
+	token   func(context.Context) (string, error) // gives the password; nil: it is in config
 }
 
 func (d *mysqlDialect) open(text, _ string) (*sql.DB, error) {
@@ -33,6 +37,8 @@ func (d *mysqlDialect) open(text, _ string) (*sql.DB, error) {
 	}
 	params := u.Query()
 	params.Del("charset")
+	authority := params.Get("sslrootcert")
+	params.Del("sslrootcert")
 	config, err := mysqlOptions(params)
 	if err != nil {
 		return nil, err
@@ -50,12 +56,51 @@ func (d *mysqlDialect) open(text, _ string) (*sql.DB, error) {
 	config.DBName = strings.TrimPrefix(u.Path, "/")
 	config.MultiStatements, config.InterpolateParams, config.ParseTime, config.AllowAllFiles = false, false, false, false
 	config.Logger = silent{}
+	if authority != "" {
+		if config.TLS, err = trusting(authority, u.Hostname()); err != nil {
+			return nil, err
+		}
+	}
+	if err := config.Apply(mysql.BeforeConnect(d.logIn)); err != nil {
+		return nil, err
+	}
 	connector, err := mysql.NewConnector(config)
 	if err != nil {
 		return nil, err
 	}
 	d.config = config
 	return sql.OpenDB(&mysqlConnector{connector}), nil
+}
+
+// trusting checks a server's certificate by the authorities in a file.
+func trusting(file, host string) (*tls.Config, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("sslrootcert: %w", err)
+	}
+	authorities := x509.NewCertPool()
+	if !authorities.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("sslrootcert: %s holds no certificate in PEM", file)
+	}
+	return &tls.Config{RootCAs: authorities, ServerName: host, MinVersion: tls.VersionTLS12}, nil
+}
+
+// useToken implements tokenUser.
+func (d *mysqlDialect) useToken(token func(context.Context) (string, error)) error {
+	if d.config.TLS == nil && (d.config.TLSConfig == "" || d.config.TLSConfig == "false" || d.config.TLSConfig == "preferred") || d.config.AllowFallbackToPlaintext {
+		return errors.New("auth=iam sends what it signs as a password, so it needs encryption: sslrootcert=FILE or tls=true in the URL")
+	}
+	d.token = token
+	return nil
+}
+
+// logIn gives a session that is about to be opened its password.
+func (d *mysqlDialect) logIn(ctx context.Context, config *mysql.Config) (err error) {
+	if d.token != nil {
+		config.AllowCleartextPasswords = true // the way of RDS, over TLS
+		config.Passwd, err = d.token(ctx)
+	}
+	return err
 }
 
 // grammar implements dialect.

@@ -188,7 +188,7 @@ func CheckQuery(a alert.Alert, d alert.Database, env alert.Lookup) error {
 	if err != nil {
 		return nil //nolint:nilerr // CheckDatabase tells
 	}
-	opened, err := open(d, plain, 1)
+	opened, err := openAs(open, d, plain, 1, nil)
 	if err != nil {
 		return nil //nolint:nilerr // CheckDatabase tells
 	}

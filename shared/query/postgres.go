@@ -21,9 +21,9 @@ import (
 // server allows for a SELECT alone, prepared as one statement, in a read-only transaction
 // that is always rolled back; the server itself stops it at the deadline, and no more rows
 // than the cap are fetched.
-type postgresDialect struct{}
+type postgresDialect struct{ connector *postgresConnector }
 
-func (*postgresDialect) open(text, _ string) (*sql.DB, error) {
+func (d *postgresDialect) open(text, _ string) (*sql.DB, error) {
 	u, err := url.Parse(text)
 	if err != nil {
 		return nil, errors.New("the URL cannot be read; percent-encode special characters of the password, such as %40 for @")
@@ -38,7 +38,18 @@ func (*postgresDialect) open(text, _ string) (*sql.DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	return sql.OpenDB(&postgresConnector{config}), nil
+	d.connector = &postgresConnector{config: config}
+	return sql.OpenDB(d.connector), nil
+}
+
+// useToken implements tokenUser.
+func (d *postgresDialect) useToken(token func(context.Context) (string, error)) error {
+	switch d.connector.config.SSLMode {
+	case pq.SSLModeDisable, pq.SSLModeAllow, pq.SSLModePrefer:
+		return errors.New("auth=iam sends what it signs as a password, so it needs encryption: sslmode=verify-full with sslrootcert, or sslmode=require")
+	}
+	d.connector.token = token
+	return nil
 }
 
 // grammar implements dialect.

@@ -45,7 +45,10 @@ func (w *wire) guard(ctx context.Context, bytes int64, more time.Duration) (rele
 }
 
 // postgresConnector opens connections over wires.
-type postgresConnector struct{ config pq.Config }
+type postgresConnector struct {
+	config pq.Config
+	token  func(context.Context) (string, error) // gives the password; nil: it is in config
+}
 
 // Driver implements driver.Connector.
 func (c *postgresConnector) Driver() driver.Driver { return &pq.Driver{} }
@@ -71,7 +74,14 @@ type postgresSession struct {
 
 // Connect implements driver.Connector.
 func (c *postgresConnector) Connect(ctx context.Context) (driver.Conn, error) {
-	connector, err := pq.NewConnectorConfig(c.config)
+	config := c.config
+	if c.token != nil {
+		var err error
+		if config.Password, err = c.token(ctx); err != nil {
+			return nil, err
+		}
+	}
+	connector, err := pq.NewConnectorConfig(config)
 	if err != nil {
 		return nil, err
 	}

@@ -22,6 +22,8 @@ type Options struct {
 	// Databases by name, of the alerts that carry no Connection of their own.
 	Databases map[string]alert.Database
 	Secrets   *alert.Secrets
+	// Credentials sign passwords for databases whose URL says auth=iam; nil: there are none.
+	Credentials Credentials
 	// MaxRows (1,000), MaxBytes of a result (1 MiB) and MaxContextBytes of a row (64 KiB).
 	MaxRows, MaxBytes, MaxContextBytes int
 }
@@ -132,7 +134,7 @@ func (r *Runner) connect(d alert.Database) (*pool, error) {
 		if computesHere(plain) {
 			limit = min(limit, max(2, runtime.NumCPU()))
 		}
-		opened, err := open(d, plain, limit)
+		opened, err := openAs(open, d, plain, limit, r.Credentials)
 		if err != nil {
 			return nil, fmt.Errorf("the database URL cannot be used: %w", err)
 		}

@@ -82,7 +82,7 @@ func CheckDatabase(d alert.Database, env alert.Lookup) error {
 	if !strings.HasPrefix(plain, "bigquery:") && (d.MaxBytesBilled != 0 || d.PricePerTiB != nil) {
 		return errors.New("max_bytes_billed and price_per_tib are for BigQuery, which bills by bytes; take them out")
 	}
-	opened, err := open(d, plain, 1)
+	opened, err := openAs(open, d, plain, 1, nil)
 	if err != nil {
 		return errors.New(secrets.Clean(err.Error()))
 	}
