@@ -136,16 +136,6 @@ func (s *duckdbSession) compile(text string) (*duckdb.Stmt, error) {
 	return stmt.(*duckdb.Stmt), nil //nolint:forcetypeassert // the driver's statements are
 }
 
-// statementEnds are where a statement may end: at its end, or before one of its last
-// semicolons, behind which only comments stand.
-func statementEnds(text string) []int {
-	ends := []int{len(strings.TrimRight(text, "; \t\r\n"))}
-	for end := strings.LastIndexByte(text, ';'); end >= 0 && len(ends) < 10; end = strings.LastIndexByte(text[:end], ';') {
-		ends = append(ends, end)
-	}
-	return ends
-}
-
 // duckdbSelection is what is selected around a query.
 type duckdbSelection struct{ names, expressions string }
 

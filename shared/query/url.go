@@ -22,6 +22,7 @@ func kinds() map[string]opener {
 	postgres := over(func() dialect { return &postgresDialect{} })
 	mysql := over(func() dialect { return &mysqlDialect{} })
 	return map[string]opener{
+		"clickhouse": openClickHouse, "clickhouse+native": openClickHouse, "clickhouse+http": openClickHouse, "clickhouse+https": openClickHouse,
 		"duckdb": over(func() dialect { return &duckdbDialect{} }),
 		"sqlite": sqlite, "sqlite3": sqlite,
 		"postgresql": postgres, "postgres": postgres,
@@ -32,7 +33,7 @@ func kinds() map[string]opener {
 }
 
 // later are databases that this build does not know yet.
-var later = []string{"mssql", "clickhouse"} //nolint:gochecknoglobals // a constant list
+var later = []string{"mssql"} //nolint:gochecknoglobals // a constant list
 
 // computesHere tells whether queries compute in this process. More of them at once than
 // there are processors end no sooner, and keep messages waiting.
@@ -48,12 +49,15 @@ func parse(url string) (opener, string, error) {
 		return nil, "", errors.New("a database URL begins with its kind, such as postgresql://user:${DB_PASSWORD}@host:5432/name or sqlite:///file.db")
 	}
 	known := kinds()
+	if d, ok := known[strings.ToLower(scheme)]; ok { // where what follows the + makes a difference
+		return d, strings.ToLower(scheme) + "://" + rest, nil
+	}
 	scheme, _, _ = strings.Cut(strings.ToLower(scheme), "+")
 	if d, ok := known[scheme]; ok {
 		return d, scheme + "://" + rest, nil
 	}
 	if slices.Contains(later, scheme) {
-		return nil, "", fmt.Errorf("%s databases are not in this build; it reads SQLite, PostgreSQL, Redshift, MySQL/MariaDB, DuckDB, BigQuery and Snowflake", scheme)
+		return nil, "", fmt.Errorf("%s databases are not in this build; it reads SQLite, PostgreSQL, Redshift, MySQL/MariaDB, ClickHouse, DuckDB, BigQuery and Snowflake", scheme)
 	}
 	best, distance := "", 4
 	for name := range known {
@@ -64,7 +68,7 @@ func parse(url string) (opener, string, error) {
 	if best != "" {
 		return nil, "", fmt.Errorf("the kind of database before :// is not known; did you mean %s://?", best)
 	}
-	return nil, "", errors.New("the kind of database before :// is not known; there are sqlite, postgresql, redshift, mysql, mariadb, duckdb, bigquery and snowflake")
+	return nil, "", errors.New("the kind of database before :// is not known; there are sqlite, postgresql, redshift, mysql, mariadb, clickhouse, duckdb, bigquery and snowflake")
 }
 
 // CheckDatabase tells whether a database's URL has a form that its driver takes. It

@@ -103,8 +103,9 @@ func (e *engine) open() (*Server, error) {
 // The servers of this process. They are shared by tests that know nothing of each other,
 // so that nothing but the package can hold them.
 var (
-	postgres = &engine{name: "PostgreSQL", env: "SENTINEL_TEST_POSTGRES_URL", start: startPostgres, create: createPostgres}
-	mariaDB  = &engine{name: "MariaDB", env: "SENTINEL_TEST_MYSQL_URL", start: startMariaDB, create: createMariaDB}
+	postgres   = &engine{name: "PostgreSQL", env: "SENTINEL_TEST_POSTGRES_URL", start: startPostgres, create: createPostgres}
+	mariaDB    = &engine{name: "MariaDB", env: "SENTINEL_TEST_MYSQL_URL", start: startMariaDB, create: createMariaDB}
+	clickHouse = &engine{name: "ClickHouse", env: "SENTINEL_TEST_CLICKHOUSE_URL", start: startClickHouse, create: createClickHouse}
 )
 
 // Postgres returns the URL, postgresql://…, of a new and empty database and a superuser.
@@ -138,7 +139,7 @@ func MariaDBCA(t testing.TB) string {
 // it from TestMain and exit with what it returns; without it, a server is started again
 // when a test needs it after others have ended.
 func Main(m interface{ Run() int }) int {
-	for _, e := range []*engine{postgres, mariaDB} {
+	for _, e := range []*engine{postgres, mariaDB, clickHouse} {
 		e.retain()
 		defer e.release()
 	}
