@@ -10,7 +10,7 @@
 //	go run ./benchmarks                  all sections; make bench installs the other programs before
 //	go run ./benchmarks -only scale      one section
 //	go run ./benchmarks -render          the page again, from what was measured before
-//	go run ./benchmarks -rounds 1 -quick a tenth of the alerts and three times the bars, and no page
+//	go run ./benchmarks -rounds 1 -quick a tenth of the alerts and five times the bars, and no page
 package main
 
 import (
@@ -28,7 +28,7 @@ import (
 
 func main() {
 	rounds := flag.Int("rounds", 5, "measured rounds; the median counts")
-	quick := flag.Bool("quick", false, "a tenth of the alerts, three times the bars, and only what takes seconds; keeps no results")
+	quick := flag.Bool("quick", false, "a tenth of the alerts, five times the bars, and only what takes seconds; keeps no results")
 	only := flag.String("only", "", "one section: "+strings.Join(report.Names(), ", "))
 	render := flag.Bool("render", false, "measure nothing; make the page of the results")
 	floor := flag.String("floor", "", "internal: run as the serial floor on this database")
@@ -71,7 +71,7 @@ func bench(rounds int, quick bool, only string) (missed bool, err error) {
 	defer func() { _ = os.RemoveAll(dir) }()
 	b := &suite{dir: dir, rounds: rounds, scale: 1, slack: 1, binary: filepath.Join(dir, "sqlsentinel"), usage: filepath.Join(dir, "usage")}
 	if quick {
-		b.scale, b.slack = 10, 3
+		b.scale, b.slack = 10, 5
 	}
 	if err := b.prepare(); err != nil {
 		return false, err

@@ -13,7 +13,6 @@ import (
 // to tell, until the program ends: for the programs that send.
 func (b *suite) messages(all []competitor) error {
 	const n = 100
-	var runs []func() (sample, error)
 	ear := newArrivals()
 	defer ear.Close()
 	// The Python program wants the address in its file, and uses this one.
@@ -25,14 +24,11 @@ func (b *suite) messages(all []competitor) error {
 		if err := os.MkdirAll(dir, 0o750); err != nil {
 			return fmt.Errorf("make a folder: %w", err)
 		}
-		runs = append(runs, func() (sample, error) { return b.announce(c, dir, ear, n) })
-	}
-	samples, err := b.inTurn(runs...)
-	if err != nil {
-		return err
-	}
-	for i, c := range all {
-		b.now.Add("messages", c.name, "s", n, median(walls(samples[i])).Seconds())
+		samples, err := b.patiently(c, func() (sample, error) { return b.announce(c, dir, ear, n) })
+		if err != nil {
+			return err
+		}
+		b.now.Add("messages", c.name, "s", n, median(walls(samples)).Seconds())
 	}
 	return nil
 }
