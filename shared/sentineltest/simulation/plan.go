@@ -89,7 +89,7 @@ func (w *world) play() {
 	end := w.now.Add(time.Duration(ticks) * step)
 	w.sync(w.processes[0])
 	for n := 1; n <= ticks; n++ {
-		w.ticks(beginning.Add(time.Duration(n) * step))
+		w.ticks(beginning().Add(time.Duration(n) * step))
 	}
 	for at := w.now; at.Before(end); at = at.Add(w.between(3*time.Minute, 9*time.Minute)) {
 		w.at(at, func() { w.tick(w.process()) })
