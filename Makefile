@@ -160,7 +160,7 @@ vuln: ## look for known vulnerabilities; needs the vulnerability database
 
 .PHONY: sbom
 sbom: build ## list the modules of the program, with licenses, as CycloneDX
-	$(GO) run $(SBOM) app -json -licenses -std -main cmd/sqlsentinel -output bin/sqlsentinel.cdx.json .
+	$(GO) run $(SBOM) bin -json -licenses -std -version $(VERSION) -output bin/sqlsentinel.cdx.json bin/sqlsentinel
 
 .PHONY: fuzz
 fuzz: ## fuzz every target for FUZZTIME each
