@@ -44,6 +44,7 @@ type grammar struct {
 func bind(g grammar, text string, run alert.Run) (statement, error) {
 	var out strings.Builder
 	var args []argument
+	var wider []widening
 	known := map[string]time.Time{scheduledTime: run.Scheduled.UTC(), previousTime: run.Previous.UTC()}
 	numbers := map[string]int{}
 	from := 0
@@ -59,14 +60,33 @@ func bind(g grammar, text string, run alert.Run) (statement, error) {
 		}
 		end := p.start + 1 + len(p.name)
 		// Filled up, so that what follows stands where it was written and an error names its place.
-		fmt.Fprintf(&out, "%s%-*s", text[from:p.start], len(p.name)+1, g.place(numbers[p.name], p.name))
+		placed := g.place(numbers[p.name], p.name)
+		fmt.Fprintf(&out, "%s%-*s", text[from:p.start], end-p.start, placed)
+		if by := len(placed) - (end - p.start); by > 0 {
+			wider = append(wider, widening{out.Len(), by})
+		}
 		from = end
 	}
 	if len(args) == 0 {
 		return statement{}, guarded(alert.ErrorQuery, "the query uses neither :%s nor :%s, although its alert says `params: true`; use one, or remove `params`", scheduledTime, previousTime)
 	}
 	out.WriteString(text[from:])
-	return statement{text: out.String(), args: args}, nil
+	return statement{text: out.String(), args: args, wider: wider}, nil
+}
+
+// A widening is a placeholder that is longer than the name in its place: the byte behind it
+// in the text that is sent, and by how much it is longer.
+type widening struct{ end, by int }
+
+// place names the place of a byte of the text that is sent, as it was written.
+func (s statement) place(offset int) string {
+	line, column := lineAndColumn(s.text, offset)
+	for _, w := range s.wider {
+		if w.end <= offset && !strings.Contains(s.text[w.end:offset], "\n") {
+			column -= w.by
+		}
+	}
+	return counted(line, column)
 }
 
 // A parameter is a :name in a query; start is the byte of its colon.

@@ -52,6 +52,23 @@ func TestAPlaceholderThatNothingIsBoundToIsAnError(t *testing.T) {
 	})
 }
 
+func TestAnErrorBehindAParameterNamesItsPlaceAsItWasWritten(t *testing.T) {
+	worlds(t, func(t *testing.T, w *world) {
+		if w.name == "mariadb" {
+			t.Skip("MariaDB names no place")
+		}
+		r := w.runner(t, 1)
+		for text, place := range map[string]string{
+			"SELECT 'ü' AS status WHERE '2020-01-01' < :previous_time AND nix = 1":                                                                                                           "line 1, column 62",
+			"SELECT 'OK' AS status WHERE '2020-01-01' < :scheduled_time AND nix = 1":                                                                                                         "line 1, column 64",
+			"SELECT 'OK' AS status WHERE '2020-01-01' < :previous_time AND '2020-01-01' < :scheduled_time AND '2020-01-01' < :previous_time\n AND '2020-01-01' < :previous_time AND nix = 1": "line 2, column 40",
+		} {
+			a := alert.Alert{Params: true, Query: text, Timeout: alert.Duration(time.Minute)}
+			require.Contains(t, fails(t, r.Query(t.Context(), a, nine()), alert.ErrorQuery), place, text)
+		}
+	})
+}
+
 func TestParametersAreCheckedBeforeTheyRun(t *testing.T) {
 	d := alert.Database{URL: "postgresql://u:p@h/shop"}
 	check := func(text string, params bool) error {

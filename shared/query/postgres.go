@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -63,7 +64,8 @@ func (*postgresDialect) grammar() grammar {
 const cursorPrefix = "DECLARE sqlsentinel NO SCROLL CURSOR FOR "
 
 func (d *postgresDialect) query(ctx context.Context, conn *sql.Conn, s statement, most caps, read func(*sql.Rows) error) error {
-	return onWire(ctx, conn, most, func() error { return d.guarded(ctx, conn, s, most.rows, read) })
+	err := onWire(ctx, conn, most, func() error { return d.guarded(ctx, conn, s, most.rows, read) })
+	return located(err, s, len(cursorPrefix))
 }
 
 // onWire bounds what act does on a connection: by bytes, and by the end of ctx.
@@ -75,7 +77,7 @@ func onWire(ctx context.Context, conn *sql.Conn, most caps, act func() error) er
 	release := w.guard(ctx, 16*int64(most.bytes)+1<<20, grace)
 	err := act()
 	switch inTime := release(); {
-	case w.left.Load() < 0:
+	case w.left.Load() < 0 && !errors.As(err, new(*guardError)): // what is drained behind a cap counts too
 		return tooLarge(most.bytes)
 	case err == nil && !inTime:
 		return ctx.Err()
@@ -280,12 +282,16 @@ func (p *arrayReader) write(text string, quoted bool) bool {
 	return err == nil
 }
 
-func (*postgresDialect) explain(err error, query string) alert.Failure {
+func (*postgresDialect) explain(err error, _ string) alert.Failure {
 	var failed *pq.Error
 	if !errors.As(err, &failed) {
 		return alert.Failure{Code: alert.ErrorQuery, Message: "the query failed: " + err.Error() + tlsAdvice(err)}
 	}
-	out := alert.Failure{Code: alert.ErrorQuery, Message: "the database refuses the query: " + failed.Message + place(failed, query)}
+	out := alert.Failure{Code: alert.ErrorQuery, Message: "the database refuses the query: " + failed.Message}
+	var at *placedError
+	if errors.As(err, &at) {
+		out.Message += " (" + at.place + ")"
+	}
 	if failed.Hint != "" {
 		out.Message += " (" + failed.Hint + ")"
 	}
@@ -298,7 +304,7 @@ func (*postgresDialect) explain(err error, query string) alert.Failure {
 		out.Code, out.Message = alert.ErrorTimeout, "the query was cancelled on the server: "+failed.Message
 	case code == "42601" && strings.Contains(failed.Message, "multiple commands"):
 		out.Code, out.Message = alert.ErrorStatements, "the query has more than one statement; an alert is one SELECT"
-	case code == "42601" && atStart(failed, query):
+	case code == "42601" && at != nil && at.first:
 		out.Code, out.Message = alert.ErrorReadOnly, "the query is no SELECT; an alert only reads: "+failed.Message
 	case code == "0A000" && strings.Contains(failed.Message, "data-modifying"), strings.Contains(failed.Message, "DECLARE CURSOR"):
 		out.Code, out.Message = alert.ErrorReadOnly, "the query would write, and an alert only reads: "+failed.Message
@@ -318,32 +324,32 @@ func tlsAdvice(err error) string {
 	return ""
 }
 
-// offset is where the error stands in the query, in bytes; -1 if the server did not say.
-func offset(failed *pq.Error, query string) int {
-	at := 0
-	if _, err := fmt.Sscan(failed.Position, &at); err != nil || at <= len(cursorPrefix) {
-		return -1
-	}
-	runes := []rune(query)
-	at -= len(cursorPrefix) + 1
-	if at > len(runes) {
-		return -1
-	}
-	return len(string(runes[:at]))
+// A placedError is an error and where it stands in the query.
+type placedError struct {
+	error
+	place string
+	first bool // nothing stands before it: the very first word was refused
 }
 
-func place(failed *pq.Error, query string) string {
-	at := offset(failed, query)
-	if at < 0 {
-		return ""
-	}
-	before := query[:at]
-	line := strings.Count(before, "\n") + 1
-	return fmt.Sprintf(" (line %d, column %d of the query)", line, at-strings.LastIndexByte(before, '\n'))
-}
+// Unwrap gives the error itself.
+func (e *placedError) Unwrap() error { return e.error }
 
-// atStart tells whether the very first word was refused.
-func atStart(failed *pq.Error, query string) bool {
-	at := offset(failed, query)
-	return at >= 0 && strings.TrimSpace(query[:at]) == ""
+// located finds the place of an error in the query as it was written; prefix is how many
+// characters were sent before it.
+func located(err error, s statement, prefix int) error {
+	var failed *pq.Error
+	if !errors.As(err, &failed) {
+		return err
+	}
+	at, notNumber := strconv.Atoi(failed.Position)
+	if at -= prefix + 1; notNumber != nil || at < 0 {
+		return err
+	}
+	for offset := range s.text + "\n" { // an error may stand behind the end
+		if at == 0 {
+			return &placedError{err, s.place(offset), strings.TrimSpace(s.text[:offset]) == ""}
+		}
+		at--
+	}
+	return err
 }

@@ -6,11 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
-
-	"github.com/lib/pq"
 
 	"github.com/sqlsentinel/sqlsentinel/shared/alert"
 )
@@ -37,7 +34,7 @@ func (d *redshiftDialect) query(ctx context.Context, conn *sql.Conn, s statement
 	case !strings.EqualFold(first, "SELECT") && !strings.EqualFold(first, "WITH"):
 		return guarded(alert.ErrorReadOnly, "the query begins with %s and is no SELECT, and an alert only reads; it was not run", first)
 	}
-	return onWire(ctx, conn, most, func() error { return d.selected(ctx, conn, s, read) })
+	return located(onWire(ctx, conn, most, func() error { return d.selected(ctx, conn, s, read) }), s, 0)
 }
 
 // firstWord is the first word of a query, behind comments and brackets, or its first character.
@@ -94,17 +91,4 @@ func (d *redshiftDialect) selected(ctx context.Context, conn *sql.Conn, s statem
 		return errSticky
 	}
 	return nil
-}
-
-// explain implements dialect. The query is not behind the words that open a cursor.
-func (d *redshiftDialect) explain(err error, query string) alert.Failure {
-	var failed *pq.Error
-	if errors.As(err, &failed) {
-		moved := *failed
-		if at, notNumber := strconv.Atoi(failed.Position); notNumber == nil {
-			moved.Position = strconv.Itoa(at + len(cursorPrefix))
-		}
-		err = &moved
-	}
-	return d.postgresDialect.explain(err, query)
 }

@@ -59,6 +59,8 @@ func New(o Options) (*Runner, error) {
 // pool is one database.
 type pool struct {
 	source
+	// here: a file, whose queries compute in this process.
+	here bool
 	// slots are the connections: waiting for one is not part of a query's deadline.
 	slots chan struct{}
 }
@@ -88,6 +90,8 @@ type statement struct {
 	text string
 	// args are bound by the driver to the placeholders that grammar wrote into the text.
 	args []argument
+	// wider are the placeholders that move what is behind them on their line.
+	wider []widening
 	// alert and run are who asks, for a database that takes labels.
 	alert, run string
 }
@@ -130,15 +134,15 @@ func (r *Runner) connect(d alert.Database) (*pool, error) {
 		if err != nil {
 			return nil, err
 		}
-		limit := r.connections(key, d)
-		if computesHere(plain) {
+		limit, here := r.connections(key, d), computesHere(plain)
+		if here {
 			limit = min(limit, max(2, runtime.NumCPU()))
 		}
 		opened, err := openAs(open, d, plain, limit, r.Credentials)
 		if err != nil {
 			return nil, fmt.Errorf("the database URL cannot be used: %w", err)
 		}
-		p = &pool{source: opened, slots: make(chan struct{}, limit)}
+		p = &pool{source: opened, here: here, slots: make(chan struct{}, limit)}
 		r.pools[key] = p
 	}
 	return p, nil
@@ -190,7 +194,7 @@ func (r *Runner) run(ctx context.Context, a alert.Alert, run alert.Run) alert.Re
 		return interrupted()
 	}
 	start := time.Now()
-	result := r.within(ctx, p, a, run)
+	result := r.unharmed(ctx, p, a, run)
 	result.Duration = time.Since(start)
 	return result
 }
@@ -258,7 +262,7 @@ const pinged = 2 * time.Second
 // under an open connection: it asks something else. The failure is nil if that is answered,
 // and for a file, which may be locked.
 func (p *pool) silent(ctx context.Context, err error, timeout time.Duration) alert.Result {
-	if p.local() || errors.As(err, new(*connectError)) {
+	if p.here || errors.As(err, new(*connectError)) {
 		return alert.Result{}
 	}
 	limited, cancel := context.WithTimeout(ctx, pinged)
@@ -268,16 +272,6 @@ func (p *pool) silent(ctx context.Context, err error, timeout time.Duration) ale
 	}
 	p.forget() // the other connections lead to the same place
 	return alert.Unreachable("no answer to the query within the deadline of %s, and none to `SELECT 1` within %s: the server hangs, or the network is silent", alert.Duration(timeout), pinged)
-}
-
-// local tells whether the database is a file.
-func (p *pool) local() bool {
-	over, _ := p.source.(*sqlSource)
-	if over == nil {
-		return false
-	}
-	_, file := over.dialect.(*sqliteDialect)
-	return file
 }
 
 // timedOut tells a slow query from a database that does not answer at all.
@@ -336,11 +330,7 @@ func (r *Runner) Ping(ctx context.Context, database string) error {
 	}
 	limited, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	if _, err := p.read(limited, statement{text: "SELECT 1"}, caps{r.MaxRows, r.MaxBytes}); err != nil {
-		failure := p.failure(err, "")
-		return errors.New(r.Secrets.Clean(failure.Message))
-	}
-	return nil
+	return r.ping(limited, p)
 }
 
 // Close closes every pool.

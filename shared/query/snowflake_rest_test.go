@@ -25,10 +25,11 @@ import (
 // and notes what it is asked. It does what the emulator does not.
 type snowflakeServer struct {
 	*httptest.Server
-	refuse string // the answer to the login; empty: it succeeds
-	fail   string // the answer to the query itself; empty: a row
-	probed string // the answer to the probe; empty: it compiles
-	hang   bool   // the query never ends
+	refuse string        // the answer to the login; empty: it succeeds
+	fail   string        // the answer to the query itself; empty: a row
+	probed string        // the answer to the probe; empty: it compiles
+	hang   bool          // the query never ends
+	answer func() string // to the query itself, if it gives one
 
 	mu       sync.Mutex
 	login    map[string]any
@@ -107,6 +108,8 @@ func (s *snowflakeServer) query(w http.ResponseWriter, r *http.Request) {
 		<-r.Context().Done()
 	case s.fail != "":
 		reply = s.fail
+	case s.answer != nil && s.answer() != "":
+		reply = s.answer()
 	}
 	_, _ = io.WriteString(w, reply)
 }

@@ -35,8 +35,9 @@ func kinds() map[string]opener {
 // later are databases that this build does not know yet.
 var later = []string{"mssql"} //nolint:gochecknoglobals // a constant list
 
-// computesHere tells whether queries compute in this process. More of them at once than
-// there are processors end no sooner, and keep messages waiting.
+// computesHere tells whether a database is a file, whose queries compute in this process.
+// More of them at once than there are processors end no sooner, and keep messages waiting;
+// and no server falls silent.
 func computesHere(url string) bool {
 	scheme, _, _ := strings.Cut(url, "://")
 	return slices.Contains([]string{"sqlite", "sqlite3", "duckdb"}, scheme)

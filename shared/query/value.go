@@ -20,12 +20,16 @@ func floatValue(f float64, bits int) alert.Value {
 	return alert.NumberValue(strconv.FormatFloat(f, format, -1, bits))
 }
 
-// position names the place of a byte in a query as people count: lines and characters
-// from 1.
-func position(query string, offset int) string {
+// position names the place of a byte in a query as people count.
+func position(query string, offset int) string { return counted(lineAndColumn(query, offset)) }
+
+// lineAndColumn count lines and characters from 1.
+func lineAndColumn(query string, offset int) (line, column int) {
 	before := query[:offset]
-	line := 1 + strings.Count(before, "\n")
-	column := 1 + utf8.RuneCountInString(before[strings.LastIndexByte(before, '\n')+1:])
+	return 1 + strings.Count(before, "\n"), 1 + utf8.RuneCountInString(before[strings.LastIndexByte(before, '\n')+1:])
+}
+
+func counted(line, column int) string {
 	return fmt.Sprintf("line %d, column %d of the query", line, column)
 }
 
