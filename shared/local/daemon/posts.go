@@ -2,11 +2,13 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/sqlsentinel/sqlsentinel/shared/alert"
+	"github.com/sqlsentinel/sqlsentinel/shared/sentinel"
 )
 
 // posts sends what is due: what was decided here a moment ago, for it is the queue of the
@@ -220,8 +222,8 @@ func (p *posts) lane(ctx context.Context, key laneKey, t *target) {
 		var out alert.Delivery
 		if p.enter(ctx, t, d.Target.Channel) {
 			var err error
-			if out, err = p.send(ctx, d); err != nil {
-				p.halt()
+			if out, err = p.send(ctx, d); err != nil && !errors.Is(err, sentinel.ErrConflict) {
+				p.halt() // a conflict says that the store works
 			}
 			<-t.slot
 		}
