@@ -9,6 +9,7 @@ import (
 	"math"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -18,9 +19,11 @@ import (
 
 // clickhouseDialect reads ClickHouse, over its native protocol or HTTP. Every query carries
 // readonly=1, after which the server refuses whatever writes and every other setting, and
-// the settings that stop it at the deadline and behind the last row that is kept. The server
-// takes one statement.
-type clickhouseDialect struct{}
+// the settings that stop it at the deadline and behind the last row that is kept. Before it
+// is first run, the server compiles it where one SELECT alone can stand.
+type clickhouseDialect struct {
+	selects sync.Map // queries known to be a SELECT
+}
 
 func (*clickhouseDialect) open(text, _ string) (*sql.DB, error) {
 	options, err := clickhouseOptions(text)
@@ -31,7 +34,9 @@ func (*clickhouseDialect) open(text, _ string) (*sql.DB, error) {
 }
 
 // grammar implements dialect: the server binds what stands in braces.
-func (*clickhouseDialect) grammar() grammar {
+func (*clickhouseDialect) grammar() grammar { return clickhouseGrammar() }
+
+func clickhouseGrammar() grammar {
 	return grammar{backslash: true, dollar: true, place: func(_ int, name string) string { return "{" + name + ":DateTime('UTC')}" }}
 }
 
@@ -53,17 +58,13 @@ func (c *clickhouseSource) read(ctx context.Context, s statement, most caps) (*a
 	if err != nil || table == nil || len(table.Columns) > 0 {
 		return table, err
 	}
-	for _, end := range statementEnds(s.text) {
-		described := s
-		described.text = "DESCRIBE TABLE (\n" + s.text[:end] + "\n)"
-		columns, err := c.source.read(ctx, described, most)
-		if err != nil {
-			continue // no SELECT, which the missing column then says
-		}
-		for _, row := range columns.Rows {
-			table.Columns = append(table.Columns, row[0].String())
-		}
-		break
+	s.text = clickhouseDescribed(s.text) // which was run before the query: it is known to read only
+	columns, err := c.source.read(ctx, s, most)
+	if err != nil {
+		return nil, err
+	}
+	for _, row := range columns.Rows {
+		table.Columns = append(table.Columns, row[0].String())
 	}
 	return table, nil
 }
@@ -122,7 +123,11 @@ func (d *clickhouseDialect) query(ctx context.Context, conn *sql.Conn, s stateme
 	for _, a := range s.args {
 		values[a.name] = a.at.Format(time.DateTime)
 	}
-	rows, err := conn.QueryContext(clickhouse.Context(working, clickhouse.WithSettings(settings), clickhouse.WithParameters(values)), s.text) //nolint:rowserrcheck // read returns it
+	limited := clickhouse.Context(working, clickhouse.WithSettings(settings), clickhouse.WithParameters(values))
+	if err := d.onlySelects(limited, conn, s.text); err != nil {
+		return err
+	}
+	rows, err := conn.QueryContext(limited, s.text) //nolint:rowserrcheck // read returns it
 	if err != nil {
 		return err
 	}
@@ -175,6 +180,9 @@ func (*clickhouseDialect) explain(err error, _ string) alert.Failure {
 	for before := ""; before != text; {
 		before, text = text, clickhouseNoise.ReplaceAllString(text, "")
 	}
+	if errors.As(err, new(*clickhouseProbeError)) {
+		text = clickhouseMoved(text)
+	}
 	out := alert.Failure{Code: alert.ErrorQuery, Message: fmt.Sprintf("the database refuses the query: %s (error %d)", text, failed.Code)}
 	switch failed.Code {
 	case 81, 192, 193, 194, 195, 198, 202, 209, 210, 242, 279, 516:
@@ -184,10 +192,7 @@ func (*clickhouseDialect) explain(err error, _ string) alert.Failure {
 	case 159, 394:
 		out.Code, out.Message = alert.ErrorTimeout, "the query was cancelled on the server: "+text
 	case 62:
-		out.Message = "the database cannot read the query: " + text
-		if strings.Contains(text, "Multi-statements") {
-			out.Code, out.Message = alert.ErrorStatements, "the query has more than one statement; an alert is one SELECT: "+text
-		}
+		return clickhouseUnread(err, failed, text)
 	}
 	return out
 }

@@ -9,6 +9,8 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -105,6 +107,55 @@ func TestNothingThatWritesGetsThroughClickHouse(t *testing.T) {
 	}
 	require.Contains(t, fails(t, ask(t, r, "DROP TABLE orders"), alert.ErrorReadOnly), "only reads")
 	works(t, r, "SELECT 'OK' AS status FROM orders WHERE id = 1")
+}
+
+func TestClickHouseTakesOneSelectAndWritesNoFile(t *testing.T) {
+	address, do := clickhouse(t)
+	r := clickhouseRunner(t, address)
+	folder := t.TempDir()
+	file := "'" + filepath.Join(folder, "stolen.csv") + "'"
+	for text, c := range map[string]struct {
+		code  alert.Code
+		words string
+	}{
+		"SELECT 'OK' AS status; DROP TABLE orders":                                        {alert.ErrorStatements, "more than one statement"},
+		"SELECT 'OK' AS status; SELECT 'OK' AS status":                                    {alert.ErrorStatements, "more than one statement"},
+		"SELECT 'OK' AS status -- x\n; SELECT 1 INTO OUTFILE " + file:                     {alert.ErrorStatements, "more than one statement"},
+		"SELECT 1); DROP TABLE orders; SELECT (1":                                         {alert.ErrorQuery, "bracket"},
+		"SELECT 1) INTO OUTFILE " + file + " FORMAT CSV; SELECT (1":                       {alert.ErrorQuery, "bracket"},
+		"SELECT 1 /* ( */) INTO OUTFILE " + file + " FORMAT CSV; SELECT (1":               {alert.ErrorQuery, "bracket"},
+		"SELECT 'OK' AS status INTO OUTFILE " + file:                                      {alert.ErrorQuery, "INTO OUTFILE"},
+		"SELECT 'OK' AS status FROM orders INTO OUTFILE " + file + " TRUNCATE FORMAT CSV": {alert.ErrorQuery, "INTO OUTFILE"},
+		"SELECT 'OK' AS status FORMAT CSV":                                                {alert.ErrorQuery, "without FORMAT"},
+		"SELECT 'OK' AS status FORMAT Null":                                               {alert.ErrorQuery, "without FORMAT"},
+		"KILL QUERY WHERE 1":                                                              {alert.ErrorReadOnly, "begins with KILL"},
+		"SHOW TABLES":                                                                     {alert.ErrorReadOnly, "begins with SHOW"},
+		"EXPLAIN SELECT 1":                                                                {alert.ErrorReadOnly, "begins with EXPLAIN"},
+		"USE default":                                                                     {alert.ErrorReadOnly, "begins with USE"},
+		"SET readonly = 0; DROP TABLE orders":                                             {alert.ErrorReadOnly, "begins with SET"},
+		"-- x\n /* y */ DROP TABLE orders":                                                {alert.ErrorReadOnly, "begins with DROP"},
+		"WITH 1 AS x INSERT INTO orders SELECT 4, 'EU', 1":                                {alert.ErrorQuery, "one SELECT"},
+		" ; -- nothing":                                                                   {alert.ErrorQuery, "empty"},
+		"SELECT nix AS status FROM orders":                                                {alert.ErrorQuery, "nix"},
+		"SELECT 'OK' AS status FROM FROM x y z":                                           {alert.ErrorQuery, "position 33 (x) (line 1, col 33)"},
+		"SELECT 'OK' AS status,\n FROM FROM x y z":                                        {alert.ErrorQuery, "(line 2, col "},
+	} {
+		for range 2 {
+			require.Contains(t, fails(t, ask(t, r, text), c.code), c.words, text)
+		}
+		files, err := os.ReadDir(folder)
+		require.NoError(t, err)
+		require.Empty(t, files, text)
+		require.Equal(t, "orders", do("SHOW TABLES"), text)
+	}
+	for _, text := range []string{
+		"SELECT 'OK' AS status;", "SELECT 'OK' AS status; -- ; done\n /* ; */ ;", "-- first\nSELECT 'OK' AS status -- last", "WITH 1 AS x SELECT 'OK' AS status", "FROM orders SELECT 'OK' AS status LIMIT 1", "(SELECT 'OK' AS status)",
+		"SELECT 'OK' AS status WHERE 0 UNION ALL SELECT 'OK'", "SELECT ')' = '(' ? 'ALERT' : 'OK' AS status", "SELECT 'OK' AS status, '); INTO OUTFILE x' AS a, `)` FROM (SELECT 1 AS `)`)", "SELECT 'OK' AS status, $x$ ) ' $x$ AS a",
+	} {
+		for range 2 {
+			works(t, r, text)
+		}
+	}
 }
 
 func TestClickHouseStopsAQueryAtItsDeadlineAndItsCap(t *testing.T) {

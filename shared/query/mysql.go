@@ -404,8 +404,10 @@ func (*mysqlDialect) explain(err error, query string) alert.Failure {
 		return alert.Failure{Code: alert.ErrorQuery, Message: "the query failed: " + err.Error()}
 	}
 	switch failed.Number {
-	case 1040, 1044, 1045, 1049, 1053, 1129, 1130, 1203, 1226, 1698, 2002, 2003, 2006, 2013, 3118:
+	case 1040, 1044, 1045, 1049, 1053, 1129, 1130, 1203, 1226, 1698, 2002, 2003, 2006, 2013, 3118, 4151:
 		return unreachable(failed.Message)
+	case 1820, 1862:
+		return unreachable("the password of the user has expired: " + failed.Message)
 	case 1792, 1290:
 		return alert.Failure{Code: alert.ErrorReadOnly, Message: "the query would write, and an alert only reads: " + failed.Message}
 	case 1317, 1969, 3024:

@@ -18,24 +18,24 @@ func nine() alert.Run {
 
 func TestAQueryLooksAtExactlyItsOwnInterval(t *testing.T) {
 	worlds(t, func(t *testing.T, w *world) {
-		w.exec(t, "CREATE TABLE events (id INTEGER, at "+w.instant+")")
+		w.exec(t, "CREATE TABLE events (id INTEGER, moment "+w.instant+")")
 		for _, at := range []string{"2026-11-23 08:00:00", "2026-11-23 08:00:01", "2026-11-23 08:59:59", "2026-11-23 09:00:00", "2026-11-23 09:00:01"} {
 			w.exec(t, "INSERT INTO events VALUES (1, '"+at+"')")
 		}
 		r := w.runner(t, 1)
 		a := alert.Alert{Params: true, Timeout: alert.Duration(time.Minute), Query: "SELECT 'OK' AS status, count(*) AS actual_value, ':previous_time' AS verbatim" +
-			" FROM events WHERE at > :previous_time AND at <= :scheduled_time AND at <= :scheduled_time -- :scheduled_time"}
+			" FROM events WHERE moment > :previous_time AND moment <= :scheduled_time AND moment <= :scheduled_time -- :scheduled_time"}
 		for range 3 {
 			result := r.Query(t.Context(), a, nine())
 			require.Nil(t, result.Failure)
 			require.Equal(t, "3", result.Rows[0].Actual.String())
 			require.Equal(t, "verbatim=:previous_time", result.Rows[0].Context.String())
 		}
-		a.Query = "SELECT 'OK' AS status FROM events WHERE at > :scheduled_time AND nonsense = 1"
+		a.Query = "SELECT 'OK' AS status FROM events WHERE moment > :scheduled_time AND nonsense = 1"
 		require.Contains(t, fails(t, r.Query(t.Context(), a, nine()), alert.ErrorQuery), "nonsense")
-		a.Query = "DELETE FROM events WHERE at > :scheduled_time"
+		a.Query = "DELETE FROM events WHERE moment > :scheduled_time"
 		fails(t, r.Query(t.Context(), a, nine()), alert.ErrorReadOnly)
-		a.Query = "SELECT 'OK' AS status FROM events WHERE at > :scheduled_time; DELETE FROM events WHERE at > :scheduled_time"
+		a.Query = "SELECT 'OK' AS status FROM events WHERE moment > :scheduled_time; DELETE FROM events WHERE moment > :scheduled_time"
 		fails(t, r.Query(t.Context(), a, nine()), alert.ErrorStatements)
 		require.Equal(t, 5, w.count(t, "SELECT count(*) FROM events"))
 	})
@@ -59,8 +59,8 @@ func TestAnErrorBehindAParameterNamesItsPlaceAsItWasWritten(t *testing.T) {
 		}
 		r := w.runner(t, 1)
 		for text, place := range map[string]string{
-			"SELECT 'ü' AS status WHERE '2020-01-01' < :previous_time AND nix = 1":                                                                                                           "line 1, column 62",
-			"SELECT 'OK' AS status WHERE '2020-01-01' < :scheduled_time AND nix = 1":                                                                                                         "line 1, column 64",
+			"SELECT 'OK' AS status WHERE\n 'ü' = '' OR '2020-01-01' < :previous_time AND nix = 1":                                                                                            "line 2, column 48",
+			"SELECT 'OK' AS status WHERE\n '2020-01-01' < :scheduled_time AND nix = 1":                                                                                                       "line 2, column 37",
 			"SELECT 'OK' AS status WHERE '2020-01-01' < :previous_time AND '2020-01-01' < :scheduled_time AND '2020-01-01' < :previous_time\n AND '2020-01-01' < :previous_time AND nix = 1": "line 2, column 40",
 		} {
 			a := alert.Alert{Params: true, Query: text, Timeout: alert.Duration(time.Minute)}

@@ -45,6 +45,8 @@ func over(make func() dialect) opener {
 		db.SetMaxOpenConns(limit)
 		db.SetMaxIdleConns(limit)
 		db.SetConnMaxIdleTime(5 * time.Minute)
+		// A session may keep the rights, and the server, that it began with.
+		db.SetConnMaxLifetime(time.Hour)
 		return &sqlSource{dialect: kind, db: db, limit: limit}, nil
 	}
 }

@@ -24,6 +24,7 @@ func TestEveryTypeSurvivesWithEveryDigit(t *testing.T) {
 			{"0.1", "0.1", "0.1"}, {"1000000.0", "1000000", "1000000"}, {"1e300", "1e+300", "1e+300"}, {"1e-7", "1e-07", "1e-07"},
 			{"9e999", "+Inf", `"+Inf"`}, {"-0.5", "-0.5", "-0.5"}, {"x'00ff'", `\x00ff`, `"\\x00ff"`}, {"x''", `\x`, `"\\x"`},
 			{"CAST(x'ff61' AS TEXT)", `\xff61`, `"\\xff61"`}, {"1 = 1", "1", "1"}, {"CAST('a' || char(0) || 'b' AS TEXT)", "a\x00b", `"a\u0000b"`},
+			{"(SELECT j FROM zoo)", `{"a":[1.10]}`, `{"a":[1.10]}`}, {"(SELECT n FROM zoo)", "text in a number", `"text in a number"`}, {"(SELECT d FROM zoo)", `\x01`, `"\\x01"`}, {"(SELECT b FROM zoo)", "2", "2"},
 		},
 		"duckdb": duckdbCells(),
 		"postgres": {
@@ -49,6 +50,9 @@ func TestEveryTypeSurvivesWithEveryDigit(t *testing.T) {
 			{"'inet 10.0.0.1/8'::text", "inet 10.0.0.1/8", `"inet 10.0.0.1/8"`}, {"inet '10.0.0.1/8'", "10.0.0.1/8", `"10.0.0.1/8"`}, {"int4range(1, 5)", "[1,5)", `"[1,5)"`},
 			{"12.5::money", "$12.50", `"$12.50"`}, {"ROW(1, 'x')", "(1,x)", `"(1,x)"`}, {"B'101'", "101", `"101"`}, {"'c'::\"char\"", "c", `"c"`}, {"'n'::name", "n", `"n"`}, {"1::oid", "1", "1"},
 			{"'abc  '::char(5)", "abc  ", `"abc  "`}, {"'sad'::mood", "sad", `"sad"`}, {"ARRAY['sad']::mood[]", "{sad}", `"{sad}"`}, {"5::positive", "5", "5"}, {"point '(1,2)'", "(1,2)", `"(1,2)"`},
+			{"ROW('a b', NULL, 1.50)::parcel", `("a b",,1.50)`, `"(\"a b\",,1.50)"`}, {"ARRAY[ROW('x', 1, 2)::parcel]", `{"(x,1,2.00)"}`, `"{\"(x,1,2.00)\"}"`}, {"'[1.5,2.5)'::floats", "[1.5,2.5)", `"[1.5,2.5)"`}, {"ARRAY[5]::positive[]", "{5}", `"{5}"`},
+			{"int4multirange(int4range(1, 3))", "{[1,3)}", `"{[1,3)}"`}, {"tstzrange(NULL, NULL)", "(,)", `"(,)"`}, {"to_tsvector('simple', 'b a')", "'a':2 'b':1", `"'a':2 'b':1"`}, {"'orders'::regclass", "orders", `"orders"`}, {"'$.a'::jsonpath", `$."a"`, `"$.\"a\""`},
+			{"macaddr '08:00:2b:01:02:03'", "08:00:2b:01:02:03", `"08:00:2b:01:02:03"`}, {"pg_lsn '16/B374D848'", "16/B374D848", `"16/B374D848"`}, {"pg_sleep(0)", "", `""`}, {"xid8 '7'", "7", `"7"`}, {"txid_current_snapshot() IS NULL", "false", "false"},
 		},
 		"mariadb": {
 			{"CAST(1234567890123456789012345678901234567890.1234567890 AS DECIMAL(60,10))", "1234567890123456789012345678901234567890.1234567890", `"1234567890123456789012345678901234567890.1234567890"`},
@@ -59,18 +63,23 @@ func TestEveryTypeSurvivesWithEveryDigit(t *testing.T) {
 			{"TIMESTAMP '2026-03-02 09:00:00.123456'", "2026-03-02 09:00:00.123456", `"2026-03-02 09:00:00.123456"`}, {"(SELECT zero FROM zoo)", "0000-00-00", `"0000-00-00"`}, {"(SELECT zerotime FROM zoo)", "0000-00-00 00:00:00", `"0000-00-00 00:00:00"`},
 			{"(SELECT y FROM zoo)", "2026", "2026"}, {"(SELECT e FROM zoo)", "sad", `"sad"`}, {"(SELECT s FROM zoo)", "a,b", `"a,b"`}, {"x'00ff'", `\x00ff`, `"\\x00ff"`}, {"(SELECT blobby FROM zoo)", `\x00ff`, `"\\x00ff"`},
 			{"(SELECT latin FROM zoo)", "ü", `"ü"`}, {"(SELECT bin FROM zoo)", `\x610000`, `"\\x610000"`}, {"CURRENT_DATE - INTERVAL 1 DAY < CURRENT_DATE", "1", "1"},
+			{"(SELECT i6 FROM zoo)", "2001:db8::1", `"2001:db8::1"`}, {"(SELECT i4 FROM zoo)", "10.0.0.1", `"10.0.0.1"`}, {"(SELECT id FROM zoo)", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", `"a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"`}, {"(SELECT j FROM zoo)", `{"b": 1.10}`, `"{\"b\": 1.10}"`},
+			{"POINT(1, 2)", `\x000000000101000000000000000000f03f0000000000000040`, `"\\x000000000101000000000000000000f03f0000000000000040"`}, {"ST_AsText(POINT(1, 2))", "POINT(1 2)", `"POINT(1 2)"`},
 		},
 	}
 	worlds(t, func(t *testing.T, w *world) {
 		switch w.name {
+		case "sqlite":
+			w.exec(t, "CREATE TABLE zoo (j JSON, n DECIMAL(10,2), d DATE, b BOOLEAN)", `INSERT INTO zoo VALUES ('{"a": [1.10]}', 'text in a number', x'01', 2)`)
 		case "duckdb":
 			w.exec(t, "CREATE TYPE mood AS ENUM ('sad', 'happy')")
 		case "postgres":
-			w.exec(t, "CREATE TYPE mood AS ENUM ('sad', 'happy')", "CREATE DOMAIN positive AS int CHECK (VALUE > 0)")
+			w.exec(t, "CREATE TYPE mood AS ENUM ('sad', 'happy')", "CREATE DOMAIN positive AS int CHECK (VALUE > 0)",
+				"CREATE TYPE parcel AS (name text, weight int, price numeric(10,2))", "CREATE TYPE floats AS RANGE (subtype = float8)")
 		case "mariadb":
 			w.exec(t, "SET sql_mode = ''", `CREATE TABLE zoo (f FLOAT, tiny TINYINT(1), u INT UNSIGNED, b BIT(4), wide BIT(64), zero DATE, zerotime DATETIME, y YEAR,
-				e ENUM('sad','happy'), s SET('a','b'), blobby BLOB, latin VARCHAR(9) CHARACTER SET latin1, bin BINARY(3))`,
-				"INSERT INTO zoo VALUES (0.1, 1, 4294967295, b'101', b'1111111111111111111111111111111111111111111111111111111111111111', '0000-00-00', '0000-00-00 00:00:00', 2026, 'sad', 'a,b', x'00ff', 'ü', 'a')")
+				e ENUM('sad','happy'), s SET('a','b'), blobby BLOB, latin VARCHAR(9) CHARACTER SET latin1, bin BINARY(3), i6 INET6, i4 INET4, id UUID, j JSON)`,
+				"INSERT INTO zoo VALUES (0.1, 1, 4294967295, b'101', b'1111111111111111111111111111111111111111111111111111111111111111', '0000-00-00', '0000-00-00 00:00:00', 2026, 'sad', 'a,b', x'00ff', 'ü', 'a', '2001:db8::1', '10.0.0.1', 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', '{\"b\": 1.10}')")
 		}
 		r := w.runner(t, 1)
 		for _, c := range append(common, cells[w.name]...) {
