@@ -158,6 +158,26 @@ func TestClickHouseTakesOneSelectAndWritesNoFile(t *testing.T) {
 	}
 }
 
+// TestAUserWhoseProfileIsReadOnlyReads has the engine refuse the settings that its profile does.
+func TestAUserWhoseProfileIsReadOnlyReads(t *testing.T) {
+	address, do := clickhouse(t)
+	for _, user := range []string{"sentinel_readonly", "sentinel_limits"} {
+		r := clickhouseRunner(t, with(t, address, func(u *url.URL) {
+			password, _ := u.User.Password()
+			u.User = url.UserPassword(user, password)
+		}))
+		works(t, r, "SELECT 'OK' AS status FROM orders WHERE id = 1")
+		require.Equal(t, map[string]string{"sentinel_readonly": "0", "sentinel_limits": "1001"}[user],
+			works(t, r, "SELECT 'OK' AS status, getSetting('max_result_rows') AS actual_value").Rows[0].Actual.String(), "a limit is set where it may be")
+		require.True(t, works(t, r, "SELECT 'OK' AS status FROM orders WHERE id > 100").Empty)
+		fails(t, ask(t, r, "INSERT INTO orders VALUES (4, 'EU', 1)"), alert.ErrorReadOnly)
+		fails(t, ask(t, r, "SELECT 'OK' AS status SETTINGS readonly = 0"), alert.ErrorReadOnly)
+		fails(t, ask(t, r, "SELECT 'OK' AS status, number AS k FROM numbers(3000)", "k"), alert.ErrorRowCap)
+		fails(t, askWithin(t, r, time.Second, "SELECT 'OK' AS status, count() FROM numbers(100000000000) WHERE NOT ignore(sipHash64(number))"), alert.ErrorTimeout)
+		require.Equal(t, "3", do("SELECT count() FROM orders"))
+	}
+}
+
 func TestClickHouseStopsAQueryAtItsDeadlineAndItsCap(t *testing.T) {
 	address, _ := clickhouse(t)
 	r := clickhouseRunner(t, address)

