@@ -36,6 +36,7 @@ type grammar struct {
 	triple    bool // '''…''' and """…""" are strings
 	dollar    bool // $$…$$ and $tag$…$tag$ are strings
 	brackets  bool // […] is an identifier
+	doubled   bool // ]] does not end it
 	hash      bool // # begins a comment
 	nested    bool // /* … /* … */ … */ is one comment
 }
@@ -146,6 +147,8 @@ func (g grammar) skip(text string, i int) int {
 		return g.quoted(rest, rest[:1], g.backslash || c == '\'' && g.escape && escaped)
 	case c == '`':
 		return until(rest, "`", 1)
+	case c == '[' && g.doubled:
+		return bracketed(rest)
 	case c == '[' && g.brackets:
 		return until(rest, "]", 1)
 	case c == '$' && g.dollar && (i == 0 || !letter(text[i-1]) && !digit(text[i-1])):
@@ -173,6 +176,19 @@ func (grammar) quoted(text, mark string, backslash bool) int {
 			i++
 		case strings.HasPrefix(text[i:], mark):
 			return i + len(mark)
+		}
+	}
+	return len(text)
+}
+
+// bracketed is the length of an identifier in […], in which ]] is one bracket.
+func bracketed(text string) int {
+	for i := 1; i < len(text); i++ {
+		switch {
+		case strings.HasPrefix(text[i:], "]]"):
+			i++
+		case text[i] == ']':
+			return i + 1
 		}
 	}
 	return len(text)

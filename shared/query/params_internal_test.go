@@ -80,7 +80,7 @@ func FuzzParameters(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string, flags uint8) {
 		on := func(n int) bool { return flags>>n&1 == 1 }
-		g := grammar{backslash: on(0), escape: on(1), triple: on(2), dollar: on(3), brackets: on(4), hash: on(5), nested: on(6)}
+		g := grammar{backslash: on(0), escape: on(1), triple: on(2), dollar: on(3), brackets: on(4), doubled: on(7), hash: on(5), nested: on(6)}
 		last := -1
 		for _, p := range parameters(g, text) {
 			require.Greater(t, p.start, last)

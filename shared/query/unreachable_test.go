@@ -146,7 +146,7 @@ func talker(t *testing.T, talk func(net.Conn)) (address string) {
 }
 
 func TestAServerThatNeverAnswersIsUnreachableAtTheDeadline(t *testing.T) {
-	for _, scheme := range []string{"postgresql", "mysql", "clickhouse", "clickhouse+http"} {
+	for _, scheme := range []string{"postgresql", "mysql", "mssql", "clickhouse", "clickhouse+http"} {
 		t.Run(scheme, func(t *testing.T) {
 			t.Parallel()
 			address := talker(t, func(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) })

@@ -21,6 +21,7 @@ func kinds() map[string]opener {
 	sqlite := over(func() dialect { return &sqliteDialect{} })
 	postgres := over(func() dialect { return &postgresDialect{} })
 	mysql := over(func() dialect { return &mysqlDialect{} })
+	mssql := over(func() dialect { return &mssqlDialect{} })
 	return map[string]opener{
 		"clickhouse": openClickHouse, "clickhouse+native": openClickHouse, "clickhouse+http": openClickHouse, "clickhouse+https": openClickHouse,
 		"duckdb": over(func() dialect { return &duckdbDialect{} }),
@@ -28,12 +29,10 @@ func kinds() map[string]opener {
 		"postgresql": postgres, "postgres": postgres,
 		"redshift": over(func() dialect { return &redshiftDialect{} }),
 		"mysql":    mysql, "mariadb": mysql,
+		"mssql": mssql, "sqlserver": mssql,
 		"bigquery": openBigQuery, "snowflake": over(func() dialect { return &snowflakeDialect{} }),
 	}
 }
-
-// later are databases that this build does not know yet.
-var later = []string{"mssql"} //nolint:gochecknoglobals // a constant list
 
 // computesHere tells whether a database is a file, whose queries compute in this process.
 // More of them at once than there are processors end no sooner, and keep messages waiting;
@@ -57,9 +56,6 @@ func parse(url string) (opener, string, error) {
 	if d, ok := known[scheme]; ok {
 		return d, scheme + "://" + rest, nil
 	}
-	if slices.Contains(later, scheme) {
-		return nil, "", fmt.Errorf("%s databases are not in this build; it reads SQLite, PostgreSQL, Redshift, MySQL/MariaDB, ClickHouse, DuckDB, BigQuery and Snowflake", scheme)
-	}
 	best, distance := "", 4
 	for name := range known {
 		if d := levenshtein.ComputeDistance(scheme, name); d < distance || d == distance && name < best {
@@ -69,7 +65,7 @@ func parse(url string) (opener, string, error) {
 	if best != "" {
 		return nil, "", fmt.Errorf("the kind of database before :// is not known; did you mean %s://?", best)
 	}
-	return nil, "", errors.New("the kind of database before :// is not known; there are sqlite, postgresql, redshift, mysql, mariadb, clickhouse, duckdb, bigquery and snowflake")
+	return nil, "", errors.New("the kind of database before :// is not known; there are sqlite, postgresql, redshift, mysql, mariadb, mssql, clickhouse, duckdb, bigquery and snowflake")
 }
 
 // CheckDatabase tells whether a database's URL has a form that its driver takes. It

@@ -1,5 +1,0 @@
-package query
-
-import (
-	_ "github.com/microsoft/go-mssqldb"
-)
