@@ -19,11 +19,11 @@ import (
 )
 
 // granted are the users of docs/databases.md, by the database that a test has for them:
-// the heading or the words before the block of SQL, and how the database says no.
+// the heading before the block of SQL, and how the database says no.
 func granted() map[string]struct{ world, before, denied string } {
 	return map[string]struct{ world, before, denied string }{
-		"PostgreSQL":         {"postgres", "\nPostgreSQL:\n", "permission denied"},
-		"MySQL and MariaDB":  {"mariadb", "\nMySQL and MariaDB:\n", "denied"},
+		"PostgreSQL":         {"postgres", "\n## PostgreSQL\n", "permission denied"},
+		"MySQL and MariaDB":  {"mariadb", "\n## MySQL and MariaDB\n", "denied"},
 		"Redshift's grammar": {"postgres", "\n## Redshift\n", "permission denied"},
 	}
 }
@@ -161,9 +161,9 @@ func TestACredentialThatIsRefusedIsUnreachableInTheWordsOfTheDatabase(t *testing
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			before := "\nPostgreSQL:\n"
+			before := "\n## PostgreSQL\n"
 			if c.world == "mariadb" {
-				before = "\nMySQL and MariaDB:\n"
+				before = "\n## MySQL and MariaDB\n"
 			}
 			w, _, user := aReader(t, c.world, before)
 			w.exec(t, fmt.Sprintf(c.statement, user))
