@@ -42,7 +42,7 @@ func (d *mssqlDialect) query(ctx context.Context, conn *sql.Conn, s statement, m
 	release := w.guard(ctx, 16*int64(most.bytes)+1<<20, grace)
 	err := d.rolledBack(ctx, conn, s, read)
 	switch inTime := release(); {
-	case w.left.Load() < 0:
+	case w.left.Load() < 0 && !errors.As(err, new(*guardError)): // what is drained behind a cap counts too
 		return tooLarge(most.bytes)
 	case err != nil && ctx.Err() != nil, err == nil && !inTime:
 		return ctx.Err()

@@ -204,7 +204,7 @@ func TestADatabaseIsOpenedWhenAnAlertUsesIt(t *testing.T) {
 	databases := map[string]alert.Database{"used": used.database(1)}
 	reached := make(chan string, 100)
 	for scheme, rest := range map[string]string{
-		"postgresql": "/shop?sslmode=disable", "redshift": "/shop?sslmode=disable", "mysql": "/shop", "clickhouse+native": "/shop", "clickhouse+http": "/shop",
+		"postgresql": "/shop?sslmode=disable", "redshift": "/shop?sslmode=disable", "mysql": "/shop", "mssql": "/shop", "clickhouse+native": "/shop", "clickhouse+http": "/shop",
 		"snowflake": "", "bigquery": "",
 	} {
 		address := talker(t, func(conn net.Conn) { reached <- scheme })
