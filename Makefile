@@ -163,12 +163,11 @@ sbom: build ## list the modules of the program, with licenses, as CycloneDX
 	$(GO) run $(SBOM) bin -json -licenses -std -version $(VERSION) -output bin/sqlsentinel.cdx.json bin/sqlsentinel
 
 .PHONY: fuzz
-fuzz: ## fuzz every target for FUZZTIME each
-	@set -e; for file in $$(git ls-files '*_test.go' | xargs grep -l '^func Fuzz'); do \
-	  for target in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9]*\)(.*/\1/p' $$file); do \
-	    echo "== $$file $$target"; $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s ./$$(dirname $$file); \
-	  done; \
-	done
+fuzz: ## fuzz every target for FUZZTIME each, two at a time
+	@for file in $$(git ls-files '*_test.go' | xargs grep -l '^func Fuzz'); do \
+	  sed -n "s|^func \(Fuzz[A-Za-z0-9]*\)(.*|./$$(dirname $$file) \1|p" $$file; \
+	done | xargs -P 2 -n 2 sh -c 'out=$$($(GO) test -run "^$$" -fuzz "^$$2$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s -parallel 1 $$1 2>&1); \
+	  code=$$?; printf "== %s %s\n%s\n" "$$1" "$$2" "$$out"; exit $$code' fuzz
 
 .PHONY: crash
 crash: ## kill `run` 200 times, the daemon 200 times, and the functions at each of their calls of AWS
