@@ -81,7 +81,7 @@ alerts:
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, disk: faults.NewDisk(t, 8<<20), clock: fastClock{time.Now()}, wires: map[string]*faults.Wire{}, data: map[string]*sql.DB{}}
+	w := &world{t: t, disk: faults.NewDisk(t, 64<<20), clock: fastClock{time.Now()}, wires: map[string]*faults.Wire{}, data: map[string]*sql.DB{}}
 	server := httptest.NewServer(http.HandlerFunc(w.receive))
 	t.Cleanup(server.Close)
 	var err error

@@ -11,8 +11,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	sqlite3 "modernc.org/sqlite/lib"
-
 	"github.com/sqlsentinel/sqlsentinel/shared/sentinel"
 )
 
@@ -140,9 +138,6 @@ func (w *writer) write(batch []*change) {
 			w.write([]*change{c})
 		}
 		return
-	}
-	if sqliteCode(err) == sqlite3.SQLITE_FULL {
-		w.checkpoint() // the log's room can then be used again
 	}
 	for _, c := range batch {
 		if err != nil {

@@ -104,8 +104,8 @@ func (w *writer) wait() (batch []*change, hurry bool) {
 // longestLog, in pages, is when SQLite does it after all.
 const (
 	quietFor    = 100 * time.Millisecond
-	worthMoving = 256
-	longestLog  = 8000
+	worthMoving = 64
+	longestLog  = 4000
 )
 
 // checkpoint moves the log into the file as far as no reader needs it; what is left comes
