@@ -40,7 +40,14 @@ func (d *mssqlDialect) query(ctx context.Context, conn *sql.Conn, s statement, m
 		return &connectError{err}
 	}
 	release := w.guard(ctx, 16*int64(most.bytes)+1<<20, grace)
+	returned := false
+	defer func() {
+		if !returned { // the driver panicked: nothing of the session may go on at the server
+			_ = w.Close()
+		}
+	}()
 	err := d.rolledBack(ctx, conn, s, read)
+	returned = true
 	switch inTime := release(); {
 	case w.left.Load() < 0 && !errors.As(err, new(*guardError)): // what is drained behind a cap counts too
 		return tooLarge(most.bytes)

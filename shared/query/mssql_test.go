@@ -1,12 +1,17 @@
 package query_test
 
 import (
+	"crypto/tls"
 	"encoding/binary"
 	"encoding/json"
+	"encoding/pem"
 	"io"
 	"math"
 	"net"
+	"net/http/httptest"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -115,6 +120,12 @@ func TestEveryTypeOfSQLServerSurvives(t *testing.T) {
 		_, w := sqlServer(t, map[string]tdsAnswer{"strange": result(row(nvarchar("status", "OK"), tdsCell{"strange", []byte{0xf5, 1}, []byte{1}}))})
 		r := w.runner(t, 1)
 		fails(t, ask(t, r, "SELECT 'OK' AS status, strange FROM y"), alert.ErrorQuery, alert.ErrorUnreachable)
+		works(t, r, "SELECT 'OK' AS status")
+	})
+	t.Run("a type that the driver knows but cannot name", func(t *testing.T) {
+		_, w := sqlServer(t, map[string]tdsAnswer{"nameless": result(row(nvarchar("status", "OK"), tdsCell{"nameless", []byte{0x1f}, nil}))})
+		r := w.runner(t, 1)
+		require.NotNil(t, ask(t, r, "SELECT 'OK' AS status, nameless FROM y").Failure)
 		works(t, r, "SELECT 'OK' AS status")
 	})
 }
@@ -254,6 +265,26 @@ func TestASQLServerThatGivesNoSessionIsUnreachable(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) { unreachable(t, "mssql://x:${CANARY}@"+talker(t, talk)+"/shop", "") })
 	}
+}
+
+func TestTheCertificateOfSQLServerIsChecked(t *testing.T) {
+	signed := httptest.NewTLSServer(nil)
+	defer signed.Close()
+	file := filepath.Join(t.TempDir(), "server.pem")
+	require.NoError(t, os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: signed.Certificate().Raw}), 0o600))
+	server := &tdsServer{}
+	address := talker(t, func(conn net.Conn) {
+		server.talk(tls.Server(conn, &tls.Config{Certificates: signed.TLS.Certificates, NextProtos: []string{"tds/8.0"}, MinVersion: tls.VersionTLS12}))
+	})
+	strict := "mssql://sentinel:c4n4ry%2Fp%40ss@" + address + "/shop?encrypt=strict"
+	require.Contains(t, unreachable(t, strict, ""), "certificate")
+	require.Contains(t, unreachable(t, strict+"&certificate="+file+"&hostnameincertificate=another.example", ""), "valid for example.com")
+	require.Empty(t, server.saw("login"), "no password is sent to who is not known")
+	_, err := reach(t, strict+"&certificate="+file, "", time.Minute)
+	require.NoError(t, err)
+	_, err = reach(t, strict+"&servercertificate="+file, "", time.Minute)
+	require.NoError(t, err)
+	require.Len(t, server.saw("login"), 2)
 }
 
 func TestSQLServerBindsTheIntervalOfARun(t *testing.T) {
