@@ -12,7 +12,7 @@ import (
 )
 
 // mostMemory is what a result of ten million rows may take of the heap.
-const mostMemory = 8 << 20
+const mostMemory = 32 << 20
 
 // TestTenMillionRowsTakeBoundedMemory asks one database after the other, so that the heap
 // is that of one query: the largest that is seen, garbage included.
