@@ -7,8 +7,10 @@ const (
 	DefaultArchitecture = "arm64"
 	// DefaultMemory is that of each function, in MB.
 	DefaultMemory = 256
-	// DefaultQueryTimeout and DefaultSenderTimeout are those of the functions, in seconds.
-	DefaultQueryTimeout, DefaultSenderTimeout = 120, 60
+	// DefaultQueryTimeout is that of the query function, in seconds.
+	DefaultQueryTimeout = 120
+	// DefaultSenderTimeout is that of each sender, in seconds.
+	DefaultSenderTimeout = 60
 	// DefaultLogDays is how long the functions' logs are kept.
 	DefaultLogDays = 30
 	// AsyncAge is for how many seconds Lambda keeps the event of a tick, or of sync, that

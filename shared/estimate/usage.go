@@ -94,9 +94,12 @@ const (
 	headBytes, recordBytes, messageBytes, itemBytes, definitionKeys = 1000, 700, 2000, 100, 250
 	// PlatformLogBytes are the lines in which Lambda itself reports an invocation.
 	PlatformLogBytes = 350
-	// RunLogBytes are what a run logs with them, MessageLogBytes a message, tickLogBytes a
-	// tick of sync: its gauges.
-	RunLogBytes, MessageLogBytes, tickLogBytes = 1200, 1300, 3800
+	// RunLogBytes are what a run logs with them.
+	RunLogBytes = 1200
+	// MessageLogBytes are what a message logs with them.
+	MessageLogBytes = 1300
+	// tickLogBytes are what a tick of sync logs: its gauges.
+	tickLogBytes = 3800
 	// fullsPerTick is how often a tick also compares everything.
 	fullsPerTick = 1.0 / 15
 )

@@ -136,8 +136,9 @@ func (b *bigQueryURL) authenticate() ([]option.ClientOption, error) {
 		}
 		return []option.ClientOption{option.WithAuthCredentials(found)}, nil
 	}
-	key, err := b.key, error(nil)
+	key := b.key
 	if b.keyFile != "" {
+		var err error
 		if key, err = os.ReadFile(b.keyFile); err != nil {
 			return nil, fmt.Errorf("read %s: %w", b.keyOrigin, err)
 		}

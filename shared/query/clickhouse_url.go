@@ -42,6 +42,25 @@ func clickhouseOptions(text string) (*clickhouse.Options, error) {
 	if secure {
 		params.Set("secure", "true")
 	}
+	options, err := clickhouseParsed(http, secure, params)
+	if err != nil {
+		return nil, err
+	}
+	port := u.Port()
+	if port == "" {
+		port = map[[2]bool]string{{false, false}: "9000", {false, true}: "9440", {true, false}: "8123", {true, true}: "8443"}[[2]bool{http, secure}]
+	}
+	options.Addr = []string{net.JoinHostPort(u.Hostname(), port)}
+	options.Auth.Username = u.User.Username()
+	options.Auth.Password, _ = u.User.Password()
+	options.Auth.Database = strings.TrimPrefix(u.Path, "/")
+	options.ClientInfo.Products = append(options.ClientInfo.Products, struct{ Name, Version string }{"sqlsentinel", "1"})
+	return options, nil
+}
+
+// clickhouseParsed has the driver read the options, one at a time first, so that an error
+// can name the option and need not repeat its value.
+func clickhouseParsed(http, secure bool, params url.Values) (*clickhouse.Options, error) {
 	base := "clickhouse://host/"
 	switch {
 	case http && secure:
@@ -67,15 +86,6 @@ func clickhouseOptions(text string) (*clickhouse.Options, error) {
 	if err != nil {
 		return nil, errors.New("the options after ? cannot be used together; tls_server_name needs secure=true")
 	}
-	port := u.Port()
-	if port == "" {
-		port = map[[2]bool]string{{false, false}: "9000", {false, true}: "9440", {true, false}: "8123", {true, true}: "8443"}[[2]bool{http, secure}]
-	}
-	options.Addr = []string{net.JoinHostPort(u.Hostname(), port)}
-	options.Auth.Username = u.User.Username()
-	options.Auth.Password, _ = u.User.Password()
-	options.Auth.Database = strings.TrimPrefix(u.Path, "/")
-	options.ClientInfo.Products = append(options.ClientInfo.Products, struct{ Name, Version string }{"sqlsentinel", "1"})
 	return options, nil
 }
 

@@ -62,9 +62,10 @@ func clickhouseType(kind string) (name string, arguments []string) {
 	for i := 0; i < len(rest); i++ {
 		switch c := rest[i]; {
 		case quote != 0:
-			if c == '\\' {
+			switch c {
+			case '\\':
 				i++
-			} else if c == quote {
+			case quote:
 				quote = 0
 			}
 		case c == '\'' || c == '`' || c == '"':

@@ -302,3 +302,13 @@ func duckdbWords(message, query string, shift int) string {
 	}
 	return strings.Join(strings.Fields(part[1]), " ") + " (" + place + " of the query)"
 }
+
+// statementEnds are where a statement may end: at its end, or before one of its last
+// semicolons, behind which only comments stand.
+func statementEnds(text string) []int {
+	ends := []int{len(strings.TrimRight(text, "; \t\r\n"))}
+	for end := strings.LastIndexByte(text, ';'); end >= 0 && len(ends) < 10; end = strings.LastIndexByte(text[:end], ';') {
+		ends = append(ends, end)
+	}
+	return ends
+}

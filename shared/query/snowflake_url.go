@@ -45,7 +45,8 @@ func parseSnowflake(text, dir string) (*gosnowflake.Config, error) {
 	}
 	config := &gosnowflake.Config{
 		Account: u.Hostname(), User: u.User.Username(), Database: parts[0], Warehouse: values["warehouse"], Role: values["role"], Application: "sqlsentinel",
-		Params: snowflakeSettings(values["timezone"]), LoginTimeout: 20 * time.Second, MaxRetryCount: 2,
+		Params: snowflakeSettings(values["timezone"]), MaxRetryCount: 2,
+		LoginTimeout:                   20 * time.Second, //nolint:staticcheck // deprecated, with nothing in its place yet
 		ClientStoreTemporaryCredential: gosnowflake.ConfigBoolFalse, ClientRequestMfaToken: gosnowflake.ConfigBoolFalse,
 		DisableConsoleLogin: gosnowflake.ConfigBoolTrue, CrlOnDiskCacheDisabled: true,
 	}

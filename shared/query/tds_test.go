@@ -55,16 +55,6 @@ func (s *tdsServer) saw(kind string) (out []tdsRequest) {
 	return out
 }
 
-// texts are the requests in their order.
-func (s *tdsServer) texts() (out []string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, r := range s.seen {
-		out = append(out, r.kind+": "+r.text)
-	}
-	return out
-}
-
 func (s *tdsServer) start(t *testing.T) (address string) {
 	t.Helper()
 	return talker(t, s.talk)

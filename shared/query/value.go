@@ -32,13 +32,3 @@ func lineAndColumn(query string, offset int) (line, column int) {
 func counted(line, column int) string {
 	return fmt.Sprintf("line %d, column %d of the query", line, column)
 }
-
-// statementEnds are where a statement may end: at its end, or before one of its last
-// semicolons, behind which only comments stand.
-func statementEnds(text string) []int {
-	ends := []int{len(strings.TrimRight(text, "; \t\r\n"))}
-	for end := strings.LastIndexByte(text, ';'); end >= 0 && len(ends) < 10; end = strings.LastIndexByte(text[:end], ';') {
-		ends = append(ends, end)
-	}
-	return ends
-}

@@ -151,7 +151,8 @@ func (w *world) edit() {
 	w.version++
 	w.file = slices.Clone(w.file)
 	i := w.random.IntN(len(w.file))
-	a, what := &w.file[i], ""
+	a := &w.file[i]
+	var what string
 	switch w.random.IntN(8) {
 	case 0:
 		if len(w.file) > 1 {

@@ -16,7 +16,6 @@ import (
 type process struct {
 	name    string
 	runtime runtime
-	tasks   []*task
 }
 
 // A task is one call of a step: a coroutine that goes on when it is told to.
