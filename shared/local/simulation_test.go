@@ -23,7 +23,7 @@ func TestSimulationOnSQLite(t *testing.T) {
 			t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
 		}
 	}
-	simulation.Test(t, 20, func(t testing.TB) (simulation.Open, func()) {
+	simulation.Test(t, 10, func(t testing.TB) (simulation.Open, func()) {
 		dir, err := os.MkdirTemp(parent, "*")
 		require.NoError(t, err)
 		open := func() (sentineltest.Runtime, error) {

@@ -2,11 +2,13 @@ package query
 
 import (
 	"context"
+	"crypto/tls"
 	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
 	"math"
+	"net"
 	"regexp"
 	"strings"
 	"sync"
@@ -30,7 +32,7 @@ func (*clickhouseDialect) open(text, _ string) (*sql.DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	return sql.OpenDB(&clickhouseConnector{clickhouse.Connector(options)}), nil
+	return sql.OpenDB(&clickhouseConnector{options}), nil
 }
 
 // grammar implements dialect: the server binds what stands in braces.
@@ -70,33 +72,48 @@ func (c *clickhouseSource) read(ctx context.Context, s statement, most caps) (*a
 }
 
 // clickhouseConnector opens sessions in time: the driver does not look at the context while
-// it greets a server over its native protocol.
-type clickhouseConnector struct{ driver.Connector }
+// it greets a server over its native protocol. A server that does not answer has its
+// connection cut.
+type clickhouseConnector struct{ options *clickhouse.Options }
+
+// Driver implements driver.Connector.
+func (c *clickhouseConnector) Driver() driver.Driver { return clickhouse.Connector(c.options).Driver() }
 
 // Connect implements driver.Connector.
 func (c *clickhouseConnector) Connect(ctx context.Context) (driver.Conn, error) {
 	undated, stop := withoutDeadline(ctx)
 	defer stop()
-	type answer struct {
-		conn driver.Conn
-		err  error
-	}
-	opened := make(chan answer, 1)
-	go func() {
-		conn, err := c.Connector.Connect(undated)
-		opened <- answer{conn, err}
-	}()
-	select {
-	case a := <-opened:
-		return a.conn, a.err
-	case <-ctx.Done():
-		go func() {
-			if late := <-opened; late.err == nil {
-				_ = late.conn.Close()
+	options := *c.options
+	if options.Protocol == clickhouse.Native {
+		options.DialContext = func(_ context.Context, address string) (net.Conn, error) {
+			conn, err := clickhouseDial(ctx, address, &options)
+			if err == nil {
+				context.AfterFunc(undated, func() {
+					if ctx.Err() != nil {
+						_ = conn.Close()
+					}
+				})
 			}
-		}()
+			return conn, err
+		}
+	}
+	conn, err := clickhouse.Connector(&options).Connect(undated)
+	if ctx.Err() != nil {
+		if err == nil {
+			_ = conn.Close()
+		}
 		return nil, context.Cause(ctx)
 	}
+	return conn, err
+}
+
+// clickhouseDial connects as the driver does.
+func clickhouseDial(ctx context.Context, address string, options *clickhouse.Options) (net.Conn, error) {
+	dialer := net.Dialer{Timeout: options.DialTimeout}
+	if options.TLS != nil {
+		return (&tls.Dialer{NetDialer: &dialer, Config: options.TLS}).DialContext(ctx, "tcp", address)
+	}
+	return dialer.DialContext(ctx, "tcp", address)
 }
 
 // withoutDeadline is a context that ends with ctx, but does not tell when that will be: the

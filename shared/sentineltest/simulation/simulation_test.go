@@ -20,7 +20,7 @@ func TestSeedsThatFoundSomething(t *testing.T) {
 }
 
 func TestSimulationInMemory(t *testing.T) {
-	simulation.Test(t, 100, func(testing.TB) (simulation.Open, func()) {
+	simulation.Test(t, 30, func(testing.TB) (simulation.Open, func()) {
 		memory := sentineltest.NewMemory()
 		return func() (sentineltest.Runtime, error) { return memory, nil }, func() {}
 	})
