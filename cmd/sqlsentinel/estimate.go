@@ -38,7 +38,7 @@ list prices and defaults, as known on a date that it names. --prices reads your 
   sqlsentinel estimate --prices prices.json`,
 		Args: configOnly(),
 		RunE: func(_ *cobra.Command, args []string) error {
-			s, err := a.loadFile(first(args))
+			s, err := a.loadUnset(first(args))
 			if err != nil {
 				return err
 			}

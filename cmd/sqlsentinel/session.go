@@ -37,7 +37,17 @@ func (a *app) load(ctx context.Context, path string) (*session, error) {
 
 // loadFile is load, but of a file of this machine only.
 func (a *app) loadFile(path string) (*session, error) {
-	s, err := a.loadQuietly(path)
+	return a.toldOf(a.loadQuietly(path))
+}
+
+// loadUnset is loadFile for a command that needs no value of the environment: what is not set
+// here is set elsewhere.
+func (a *app) loadUnset(path string) (*session, error) {
+	return a.toldOf(a.loadWith(path, func(o *config.Options) { o.Exists = func(string, string) bool { return true } }))
+}
+
+// toldOf tells the problems of a file.
+func (a *app) toldOf(s *session, err error) (*session, error) {
 	var problems config.Problems
 	if errors.As(err, &problems) {
 		return nil, a.reject(problems)
@@ -112,6 +122,10 @@ func (a *app) sayProblem(p config.Problem) {
 // loadQuietly reads the alert file. What is wrong in it is a config.Problems; the session's
 // file is then what config.Parse leaves of it.
 func (a *app) loadQuietly(path string) (*session, error) {
+	return a.loadWith(path, func(*config.Options) {})
+}
+
+func (a *app) loadWith(path string, change func(*config.Options)) (*session, error) {
 	path, err := a.configPath(path)
 	if err != nil {
 		return nil, err
@@ -120,6 +134,7 @@ func (a *app) loadQuietly(path string) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
+	change(&options)
 	file, err := readConfig(path, options)
 	if errors.Is(err, fs.ErrNotExist) {
 		if path == defaultConfig && a.variable("SQLSENTINEL_CONFIG") == "" {
