@@ -51,7 +51,9 @@ func TestTheGrantsAreEnoughAndEachIsNeeded(t *testing.T) {
 		configs := control.NewConfigs(s.config, s.outputs()["Bucket"])
 		_, err := configs.Write(t.Context(), []byte(grantsConfig+strings.Replace(grantsConfig[strings.LastIndex(grantsConfig, "  - name"):], "By hand", "Another", 1)), false)
 		require.NoError(t, err)
-		require.Contains(t, s.sync(t.Context()), "not authorized to perform: scheduler:CreateSchedule")
+		s.eventually(60*time.Second, "sync says what it may not do, when no other is under way", func() bool {
+			return strings.Contains(s.sync(t.Context()), "not authorized to perform: scheduler:CreateSchedule")
+		})
 	})
 	s.apply(grantsConfig)
 	s.without("EmailRole", "ssm:GetParametersByPath", func() {
