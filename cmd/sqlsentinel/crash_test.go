@@ -263,10 +263,10 @@ func (k *killer) Commit(ctx context.Context, c sentinel.Commit) error {
 	return k.Store.Commit(ctx, c)
 }
 
-func (k *killer) Claim(ctx context.Context, ref sentinel.Ref, now, until time.Time) (sentinel.Claim, error) {
+func (k *killer) Claim(ctx context.Context, d alert.Delivery, now, until time.Time) (sentinel.Claim, error) {
 	k.at("before", "Claim")
 	defer k.at("after", "Claim")
-	return k.Outbox.Claim(ctx, ref, now, until)
+	return k.Outbox.Claim(ctx, d, now, until)
 }
 
 func (k *killer) Settle(ctx context.Context, s sentinel.Settlement) error {

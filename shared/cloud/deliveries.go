@@ -358,6 +358,12 @@ func (s *Store) Counts(ctx context.Context, scope string) (map[string]sentinel.D
 	return out, nil
 }
 
+// Backlog implements sentinel.Outbox.
+func (s *Store) Backlog(ctx context.Context, scope string) ([]sentinel.Backlog, error) {
+	open, err := s.Deliveries(ctx, sentinel.DeliveryFilter{Scope: scope, Statuses: []alert.DeliveryStatus{alert.Pending, alert.Sending}, Limit: everything})
+	return sentinel.BacklogOf(open), err
+}
+
 // answered is when the targets of dead deliveries last took a message.
 func (s *Store) answered(ctx context.Context, scope string, entries []entry) (map[string]int64, error) {
 	keys := map[key]string{}

@@ -94,16 +94,17 @@ func (m *Metrics) Refused() { m.put(nil, map[string]float64{"events_refused_tota
 
 // Standing writes the gauges that alarms watch.
 func (m *Metrics) Standing(r sentinel.TickReport, invalid bool) {
+	waiting := r.Waiting()
 	values := map[string]float64{
 		"invalid_config": 0, "overdue_alerts": float64(r.Alerts[alert.StatusOverdue]), "missed_runs_total": float64(len(r.Missed)),
-		"dead_deliveries": float64(r.Dead), "stuck_deliveries": float64(r.Stuck), "pending_deliveries": float64(r.Pending),
+		"dead_deliveries": float64(r.Dead), "stuck_deliveries": float64(waiting.Stuck), "pending_deliveries": float64(waiting.Pending),
 		"silences_active": float64(r.Silences), "episodes_open": float64(r.Episodes), "oldest_delivery_seconds": 0,
 	}
 	if invalid {
 		values["invalid_config"] = 1
 	}
-	if !r.Oldest.IsZero() {
-		values["oldest_delivery_seconds"] = time.Since(r.Oldest).Seconds()
+	if !waiting.Oldest.IsZero() {
+		values["oldest_delivery_seconds"] = time.Since(waiting.Oldest).Seconds()
 	}
 	m.put(nil, values, map[string]unit{"oldest_delivery_seconds": seconds}, nil)
 	for _, status := range []alert.Status{alert.StatusOK, alert.StatusPending, alert.StatusAlert, alert.StatusRecovering, alert.StatusError, alert.StatusNoData, alert.StatusOverdue, alert.StatusNeverRun} {

@@ -92,12 +92,12 @@ func (s *Store) change(ctx context.Context, id string, c change, old bool) (item
 var errRefused = errors.New("the condition failed")
 
 // Claim implements sentinel.Outbox.
-func (s *Store) Claim(ctx context.Context, ref sentinel.Ref, now, until time.Time) (sentinel.Claim, error) {
-	claim, err := s.claim(ctx, ref, now, until)
+func (s *Store) Claim(ctx context.Context, d alert.Delivery, now, until time.Time) (sentinel.Claim, error) {
+	claim, err := s.claim(ctx, sentinel.Ref{ID: d.ID, Try: d.Try}, now, until)
 	if errors.Is(err, errRefused) {
 		err = sentinel.ErrUnclaimable
 	}
-	return claim, wrap("claim "+ref.ID, err)
+	return claim, wrap("claim "+d.ID, err)
 }
 
 func (s *Store) claim(ctx context.Context, ref sentinel.Ref, now, until time.Time) (sentinel.Claim, error) {

@@ -173,7 +173,7 @@ func BenchmarkClaimSettle(b *testing.B) {
 	for range 16 {
 		group.Go(func() {
 			for i := next.Add(1); i <= int64(b.N); i = next.Add(1) {
-				claim, err := s.Claim(context.Background(), sentinel.Ref{ID: all[i-1].ID, Try: 1}, noon, noon.Add(time.Minute))
+				claim, err := s.Claim(context.Background(), all[i-1], noon, noon.Add(time.Minute))
 				if err == nil {
 					err = s.Settle(context.Background(), sentinel.Settlement{ID: claim.Delivery.ID, Lease: claim.Lease, Status: alert.Sent, At: noon})
 				}

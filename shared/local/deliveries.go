@@ -143,3 +143,18 @@ func (s *Store) Counts(ctx context.Context, scope string) (map[string]sentinel.D
 	})
 	return out, s.wrap("count deliveries", err)
 }
+
+// Backlog implements sentinel.Outbox.
+func (s *Store) Backlog(ctx context.Context, scope string) ([]sentinel.Backlog, error) {
+	var all []sentinel.Backlog
+	err := s.reads.each(ctx, `SELECT channel, count(*), sum(swept >= ?), min(created) FROM deliveries INDEXED BY deliveries_open
+		WHERE scope = ? AND wake IS NOT NULL GROUP BY channel ORDER BY channel`, []any{sentinel.StuckAfter, scope}, func(scan func(...any) error) error {
+		var b sentinel.Backlog
+		var oldest sql.NullInt64
+		err := scan(&b.Channel, &b.Pending, &b.Stuck, &oldest)
+		b.Oldest = moment(oldest)
+		all = append(all, b)
+		return err
+	})
+	return all, s.wrap("count deliveries", err)
+}

@@ -153,10 +153,6 @@ func TestARowThatCannotBeReadIsSaid(t *testing.T) {
 		{"history", func() error { _, err := s.Record(t.Context(), "test", alert.RunID(id, noon)); return err }},
 		{"deliveries", func() error { _, err := s.Delivery(t.Context(), "dlv_a_0"); return err }},
 		{"deliveries", func() error { _, err := s.Due(t.Context(), "test", noon, 0); return err }},
-		{"deliveries", func() error {
-			_, err := s.Claim(t.Context(), sentinel.Ref{ID: "dlv_a_0", Try: 1}, noon, noon.Add(time.Minute))
-			return err
-		}},
 		{"outages", func() error { _, err := s.Outage(t.Context(), "test", "database"); return err }},
 		{"outages", func() error { _, err := s.Outages(t.Context(), "test"); return err }},
 		{"outages", func() error { return s.Preload(t.Context(), "test") }},

@@ -3,6 +3,7 @@ package local
 import (
 	"context"
 	"crypto/rand"
+	"database/sql"
 	"fmt"
 	"time"
 
@@ -55,27 +56,27 @@ func wake(d alert.Delivery) any {
 	return sortable(d.DueAt)
 }
 
+// takeQuery claims a delivery that is pending and due, or whose lease has ended.
+const takeQuery = `UPDATE deliveries SET crashes = crashes + (status = 'sending'), status = 'sending', lease = ?1, lease_until = ?2, wake = ?2, swept = 0
+	WHERE id = ?3 AND try = ?4 AND (status = 'pending' AND ifnull(due, ?5) <= ?5 OR status = 'sending' AND ifnull(lease_until, ?5) <= ?5)
+	RETURNING try_started, attempts, crashes, due, last_error`
+
 // Claim implements sentinel.Outbox.
-func (s *Store) Claim(ctx context.Context, ref sentinel.Ref, now, until time.Time) (sentinel.Claim, error) {
-	var out sentinel.Claim
+func (s *Store) Claim(ctx context.Context, d alert.Delivery, now, until time.Time) (sentinel.Claim, error) {
+	d.Status, d.Lease, d.LeaseUntil, d.SettledAt, d.Swept = alert.Sending, rand.Text(), until.UTC(), time.Time{}, 0
+	out := sentinel.Claim{Lease: d.Lease}
 	err := s.changeSoon(ctx, "claim a delivery", func(t *txn) error {
-		d, found, err := readDelivery(context.Background(), t.stmts, ref.ID)
+		var started, due sql.NullInt64
+		found, err := t.first(takeQuery, []any{d.Lease, sortable(until), d.ID, d.Try, sortable(now)},
+			&started, &d.Attempts, &d.Crashes, &due, &d.LastError)
 		if err != nil {
 			return err
 		}
-		if !found || !claimable(d, ref, now) {
-			return fmt.Errorf("delivery %s: %w", ref.ID, sentinel.ErrUnclaimable)
+		if !found {
+			return fmt.Errorf("delivery %s: %w", d.ID, sentinel.ErrUnclaimable)
 		}
-		if d.Status == alert.Sending {
-			d.Crashes++
-		}
-		d.Status, d.Lease, d.LeaseUntil, d.Swept = alert.Sending, rand.Text(), until.UTC(), 0
-		out = sentinel.Claim{Delivery: d, Lease: d.Lease}
-		_, err = t.exec("UPDATE deliveries SET status = ?, crashes = ?, lease = ?, lease_until = ?, wake = ?, swept = 0 WHERE id = ?",
-			string(d.Status), d.Crashes, d.Lease, nanos(until), sortable(until), d.ID)
-		if err != nil {
-			return err
-		}
+		d.TryStarted, d.DueAt = moment(started), moment(due)
+		out.Delivery = d
 		if out.Waiting, err = unsettled(t, d.After); err != nil {
 			return err
 		}
@@ -86,18 +87,6 @@ func (s *Store) Claim(ctx context.Context, ref sentinel.Ref, now, until time.Tim
 		return sentinel.Claim{}, err
 	}
 	return out, nil
-}
-
-func claimable(d alert.Delivery, ref sentinel.Ref, now time.Time) bool {
-	switch {
-	case d.Try != ref.Try:
-		return false
-	case d.Status == alert.Pending:
-		return !d.DueAt.After(now)
-	case d.Status == alert.Sending:
-		return !d.LeaseUntil.After(now)
-	}
-	return false
 }
 
 // unsettled reads those of the deliveries that still stand before another; what stands

@@ -22,10 +22,8 @@ type Delivered struct {
 	Soon bool
 }
 
-// Deliver makes one attempt at a delivery: claim, send, settle. Receiving a Ref twice is
-// harmless. A Ref with the next try of a dead delivery opens it again. What cannot be claimed (settled, leased, or another try) is no error. The
-// error is a failure of the store; the delivery is then found again by its due time or
-// its lease.
+// Deliver reads a delivery and makes one attempt at it. Receiving a Ref twice is harmless. A
+// Ref with the next try of a dead delivery opens it again. The error is as Attempt's.
 func (s *Sentinel) Deliver(ctx context.Context, ref Ref) (Delivered, error) {
 	d, err := s.Outbox.Delivery(ctx, ref.ID)
 	switch {
@@ -42,29 +40,37 @@ func (s *Sentinel) Deliver(ctx context.Context, ref Ref) (Delivered, error) {
 	case d.Status.Settled() || d.Try != ref.Try:
 		return Delivered{Delivery: d}, nil
 	}
+	d.Try = ref.Try
+	return s.Attempt(ctx, d)
+}
+
+// Attempt makes one attempt at a delivery that was read a moment ago: claim, send, settle.
+// What cannot be claimed (settled, leased, or of another try by now) is no error. The error
+// is a failure of the store; the delivery is then found again by its due time or its lease.
+func (s *Sentinel) Attempt(ctx context.Context, d alert.Delivery) (Delivered, error) {
 	now := s.Now()
 	until := now.Add(d.Target.WithDefaults().Timeout.Std() + s.LeaseMargin)
-	claim, err := s.Outbox.Claim(ctx, ref, now, until)
+	claim, err := s.Outbox.Claim(ctx, d, now, until)
 	if errors.Is(err, ErrUnclaimable) {
 		return Delivered{Delivery: d}, nil
 	}
 	if err != nil {
-		return Delivered{}, fmt.Errorf("deliver %s: claim: %w", ref.ID, err)
+		return Delivered{}, fmt.Errorf("deliver %s: claim: %w", d.ID, err)
 	}
 	// What is claimed is finished, whatever becomes of the caller.
-	out, err := s.attempt(context.WithoutCancel(ctx), claim)
+	out, err := s.conclude(context.WithoutCancel(ctx), claim)
 	if errors.Is(err, ErrUnclaimable) {
-		s.Log.Warn("lost the lease before settling; another sender has it", "delivery", ref.ID)
+		s.Log.Warn("lost the lease before settling; another sender has it", "delivery", d.ID)
 		return out, nil
 	}
 	if err != nil {
-		return out, fmt.Errorf("deliver %s: settle: %w", ref.ID, err)
+		return out, fmt.Errorf("deliver %s: settle: %w", d.ID, err)
 	}
 	return out, nil
 }
 
-// attempt decides what to do with a claimed delivery, does it and settles it.
-func (s *Sentinel) attempt(ctx context.Context, c Claim) (Delivered, error) {
+// conclude decides what to do with a claimed delivery, does it and settles it.
+func (s *Sentinel) conclude(ctx context.Context, c Claim) (Delivered, error) {
 	d := c.Delivery
 	if s.accepted.has(d) {
 		return s.settle(ctx, c, outcome{status: alert.Sent, attempts: d.Attempts})

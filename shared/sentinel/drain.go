@@ -90,7 +90,7 @@ func (d *drainer) lane(ctx context.Context, deliveries []alert.Delivery) error {
 		if ctx.Err() != nil {
 			return nil //nolint:nilerr // Drain says why it ended
 		}
-		out, err := d.s.Deliver(ctx, Ref{ID: x.ID, Try: x.Try})
+		out, err := d.s.Attempt(ctx, x)
 		if err != nil {
 			return err
 		}

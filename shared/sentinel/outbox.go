@@ -1,7 +1,10 @@
 package sentinel
 
 import (
+	"cmp"
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/sqlsentinel/sqlsentinel/shared/alert"
@@ -45,12 +48,13 @@ type Settlement struct {
 // An Outbox keeps deliveries until they are settled. All methods are safe for concurrent
 // use, by several processes too.
 type Outbox interface {
-	// Claim takes a delivery whose try is ref.Try and that is pending and due, or sending
-	// with a lease that has ended; of the latter it counts a crash. It becomes sending,
-	// leased until the given time, with a lease that was never given before. A time that
-	// is reached has come: due at now is due, leased until now has ended. ErrUnclaimable if
-	// it cannot be taken; nothing is written then.
-	Claim(ctx context.Context, ref Ref, now, until time.Time) (Claim, error)
+	// Claim takes a delivery, as the caller read it at any time, if its try is still d.Try
+	// and it is pending and due, or sending with a lease that has ended; of the latter it
+	// counts a crash. It becomes sending, leased until the given time, with a lease that was
+	// never given before. A time that is reached has come: due at now is due, leased until
+	// now has ended. What was decided and never changes may be taken from d; where it stands
+	// is read. ErrUnclaimable if it cannot be taken; nothing is written then.
+	Claim(ctx context.Context, d alert.Delivery, now, until time.Time) (Claim, error)
 	// Settle ends a claim. ErrUnclaimable if the lease is no longer the caller's: one that
 	// ended is, until another takes the delivery over. ErrConflict if the outage changed
 	// meanwhile; the claim holds on. Nothing is written then.
@@ -78,6 +82,37 @@ type Outbox interface {
 	Deliveries(ctx context.Context, filter DeliveryFilter) ([]alert.Delivery, error)
 	// Counts sums up the deliveries of a scope by alert.
 	Counts(ctx context.Context, scope string) (map[string]DeliveryCounts, error)
+	// Backlog sums up the deliveries of a scope that are not settled by channel, in the order
+	// of their names.
+	Backlog(ctx context.Context, scope string) ([]Backlog, error)
+}
+
+// A Backlog is what waits on one channel.
+type Backlog struct {
+	Channel string
+	// Pending counts the deliveries that are not settled, Stuck those of them that were swept
+	// StuckAfter times and that nobody claimed.
+	Pending, Stuck int
+	// Oldest is when the oldest of them was decided.
+	Oldest time.Time
+}
+
+// BacklogOf sums up deliveries that are not settled.
+func BacklogOf(open []alert.Delivery) []Backlog {
+	sums := map[string]Backlog{}
+	for _, d := range open {
+		b := sums[d.Target.Channel]
+		b.Channel = d.Target.Channel
+		b.Pending++
+		if d.Swept >= StuckAfter {
+			b.Stuck++
+		}
+		if b.Oldest.IsZero() || d.CreatedAt.Before(b.Oldest) {
+			b.Oldest = d.CreatedAt
+		}
+		sums[b.Channel] = b
+	}
+	return slices.SortedFunc(maps.Values(sums), func(a, b Backlog) int { return cmp.Compare(a.Channel, b.Channel) })
 }
 
 // A DeliveryFilter chooses deliveries. Zero fields choose all.

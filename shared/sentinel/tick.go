@@ -38,13 +38,24 @@ type TickReport struct {
 	// Released counts the messages that the end of silences set free, Swept the deliveries
 	// that were enqueued again.
 	Released, Swept int
-	// Pending counts the deliveries that are not settled, Stuck those of them that nobody
-	// claims, Dead the dead ones; Oldest is when the oldest pending one was decided.
-	Pending, Stuck, Dead int
-	Oldest               time.Time
-	Silences, Episodes   int
+	// Backlog is what waits, by channel; Dead counts the dead deliveries.
+	Backlog            []Backlog
+	Dead               int
+	Silences, Episodes int
 	// PassedOver counts the ticks, ever, at which nothing ran, where the store counts them.
 	PassedOver int
+}
+
+// Waiting sums up the backlog of all channels.
+func (r TickReport) Waiting() Backlog {
+	var sum Backlog
+	for _, b := range r.Backlog {
+		sum.Pending, sum.Stuck = sum.Pending+b.Pending, sum.Stuck+b.Stuck
+		if sum.Oldest.IsZero() || b.Oldest.Before(sum.Oldest) {
+			sum.Oldest = b.Oldest
+		}
+	}
+	return sum
 }
 
 // Tick does what must be done between runs, once a minute: it records runs that never
@@ -147,20 +158,11 @@ func (s *Sentinel) sweep(ctx context.Context, o TickOptions, report *TickReport)
 	return nil
 }
 
-// outbox counts what is not settled.
+// outbox counts what is not settled, and what is dead.
 func (s *Sentinel) outbox(ctx context.Context, scope string, report *TickReport) error {
-	open, err := s.Outbox.Deliveries(ctx, DeliveryFilter{Scope: scope, Statuses: []alert.DeliveryStatus{alert.Pending, alert.Sending}, Limit: 10_000})
-	if err != nil {
+	var err error
+	if report.Backlog, err = s.Outbox.Backlog(ctx, scope); err != nil {
 		return fmt.Errorf("tick: count deliveries: %w", err)
-	}
-	report.Pending = len(open)
-	for _, d := range open {
-		if d.Swept >= StuckAfter {
-			report.Stuck++
-		}
-		if report.Oldest.IsZero() || d.CreatedAt.Before(report.Oldest) {
-			report.Oldest = d.CreatedAt
-		}
 	}
 	counts, err := s.Outbox.Counts(ctx, scope)
 	if err != nil {

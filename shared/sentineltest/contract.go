@@ -121,7 +121,8 @@ const lease = time.Minute
 // claim takes a delivery that must be there, at a time.
 func (b *bench) claim(d alert.Delivery, now time.Time) sentinel.Claim {
 	b.Helper()
-	claim, err := b.Claim(b.ctx, sentinel.Ref{ID: d.ID, Try: b.read(d.ID).Try}, now, now.Add(lease))
+	d.Try = b.read(d.ID).Try
+	claim, err := b.Claim(b.ctx, d, now, now.Add(lease))
 	require.NoError(b, err)
 	return claim
 }

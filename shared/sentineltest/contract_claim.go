@@ -110,6 +110,17 @@ var claimTests = []contractTest{
 		equal(b, outage, b.claim(d, b.now).Outage)
 		equal(b, alert.Outage{Scope: b.scope, Subject: alert.TargetSubject("u")}, b.claim(other, b.now).Outage)
 	}},
+	{"a claim says where a delivery stands, whatever the caller read before", func(b *bench) {
+		d := b.delivery("a", "t", b.now)
+		b.enqueue(d)
+		s := settlement(b.claim(d, b.now), alert.Pending, b.at(1))
+		s.Attempts, s.LastError, s.DueAt = 2, "HTTP 500", b.at(2)
+		require.NoError(b, b.Settle(b.ctx, s))
+		claim := b.claim(d, b.at(2))
+		equal(b, b.read(d.ID), claim.Delivery)
+		require.Equal(b, 2, claim.Delivery.Attempts)
+		require.Equal(b, "HTTP 500", claim.Delivery.LastError)
+	}},
 	{"an unknown delivery is not found", func(b *bench) {
 		_, err := b.Delivery(b.ctx, "dlv_unknown")
 		require.ErrorIs(b, err, sentinel.ErrNotFound)
@@ -120,7 +131,8 @@ var claimTests = []contractTest{
 func (b *bench) unclaimable(d alert.Delivery, try int, now time.Time) {
 	b.Helper()
 	before, _ := b.Delivery(b.ctx, d.ID)
-	_, err := b.Claim(b.ctx, sentinel.Ref{ID: d.ID, Try: try}, now, now.Add(lease))
+	d.Try = try
+	_, err := b.Claim(b.ctx, d, now, now.Add(lease))
 	require.ErrorIs(b, err, sentinel.ErrUnclaimable)
 	after, _ := b.Delivery(b.ctx, d.ID)
 	equal(b, before, after)

@@ -87,7 +87,7 @@ var concurrencyTests = []contractTest{
 		d := b.delivery("a", "t", b.now)
 		b.enqueue(d)
 		wins, _ := b.race(func(int) error {
-			_, err := b.Claim(b.ctx, sentinel.Ref{ID: d.ID, Try: 1}, b.now, b.now.Add(lease))
+			_, err := b.Claim(b.ctx, d, b.now, b.now.Add(lease))
 			return err
 		}, sentinel.ErrUnclaimable)
 		require.Equal(b, 1, wins)
@@ -98,7 +98,7 @@ var concurrencyTests = []contractTest{
 		b.enqueue(d)
 		b.claim(d, b.now)
 		wins, _ := b.race(func(int) error {
-			_, err := b.Claim(b.ctx, sentinel.Ref{ID: d.ID, Try: 1}, b.now.Add(lease), b.now.Add(2*lease))
+			_, err := b.Claim(b.ctx, d, b.now.Add(lease), b.now.Add(2*lease))
 			return err
 		}, sentinel.ErrUnclaimable)
 		require.Equal(b, 1, wins)
@@ -119,7 +119,7 @@ var concurrencyTests = []contractTest{
 		b.enqueue(d)
 		wins, winner := b.race(func(i int) error {
 			if i%2 == 0 {
-				_, err := b.Claim(b.ctx, sentinel.Ref{ID: d.ID, Try: 1}, b.now, b.now.Add(lease))
+				_, err := b.Claim(b.ctx, d, b.now, b.now.Add(lease))
 				return err
 			}
 			done, err := b.Supersede(b.ctx, d.ID, b.now)
@@ -138,7 +138,7 @@ var concurrencyTests = []contractTest{
 		}
 		b.enqueue(all...)
 		b.race(func(i int) error {
-			claim, err := b.Claim(b.ctx, sentinel.Ref{ID: all[i].ID, Try: 1}, b.now, b.now.Add(lease))
+			claim, err := b.Claim(b.ctx, all[i], b.now, b.now.Add(lease))
 			if err != nil {
 				return err
 			}

@@ -114,6 +114,20 @@ var queueTests = []contractTest{
 		require.Equal(b, sentinel.DeliveryCounts{Failures: 2, Pending: 1, Dead: 1}, b.counts()["a"])
 		require.Equal(b, sentinel.DeliveryCounts{Pending: 1}, b.counts()["b"])
 	}},
+	{"a backlog tells what is not settled, by channel", func(b *bench) {
+		early, late, mail, done := b.delivery("a", "t", b.at(-2)), b.delivery("b", "u", b.at(-1)), b.delivery("a", "v", b.now), b.delivery("a", "w", b.at(-3))
+		early.Target.Channel, late.Target.Channel, mail.Target.Channel, done.Target.Channel = "webhook", "webhook", "email", "slack"
+		early.Swept = sentinel.StuckAfter
+		b.enqueue(early, late, mail, done)
+		b.claim(late, b.now)
+		b.settle(b.claim(done, b.now), alert.Sent, b.now)
+		got, err := b.Backlog(b.ctx, b.scope)
+		require.NoError(b, err)
+		equal(b, []sentinel.Backlog{{Channel: "email", Pending: 1, Oldest: mail.CreatedAt}, {Channel: "webhook", Pending: 2, Stuck: 1, Oldest: early.CreatedAt}}, got)
+		got, err = b.Backlog(b.ctx, "nobody's")
+		require.NoError(b, err)
+		require.Empty(b, got)
+	}},
 	{"a wait that the receiver asked for is no failure", func(b *bench) {
 		d := b.delivery("a", "t", b.now)
 		b.enqueue(d)

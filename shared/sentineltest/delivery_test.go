@@ -135,7 +135,7 @@ func TestThreeDeadSendersMakeADeadDelivery(t *testing.T) {
 	b := newRig(t)
 	d := b.run(t)
 	for range 3 {
-		_, err := b.memory.Claim(t.Context(), sentinel.Ref{ID: d.ID, Try: 1}, b.now, b.now.Add(time.Minute))
+		_, err := b.memory.Claim(t.Context(), d, b.now, b.now.Add(time.Minute))
 		require.NoError(t, err)
 		b.now = b.now.Add(2 * time.Minute) // the sender never came back
 	}
@@ -149,7 +149,7 @@ func TestASenderThatLostItsLeaseSettlesNothing(t *testing.T) {
 	d := b.run(t)
 	b.send = func(alert.Delivery) error {
 		b.now = b.now.Add(time.Hour) // stopped past its lease; another takes over
-		_, err := b.memory.Claim(t.Context(), sentinel.Ref{ID: d.ID, Try: 1}, b.now, b.now.Add(time.Minute))
+		_, err := b.memory.Claim(t.Context(), d, b.now, b.now.Add(time.Minute))
 		require.NoError(t, err)
 		return errors.New("too late")
 	}

@@ -212,6 +212,19 @@ func (m *Memory) Counts(_ context.Context, scope string) (map[string]sentinel.De
 	return out, nil
 }
 
+// Backlog implements sentinel.Outbox.
+func (m *Memory) Backlog(_ context.Context, scope string) ([]sentinel.Backlog, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var open []alert.Delivery
+	for _, d := range m.deliveries {
+		if d.Scope == scope && !d.Status.Settled() {
+			open = append(open, d)
+		}
+	}
+	return sentinel.BacklogOf(open), nil
+}
+
 // answeredSince tells whether the target of a dead delivery took a message since.
 func (m *Memory) answeredSince(dead alert.Delivery) bool {
 	for _, d := range m.deliveries {

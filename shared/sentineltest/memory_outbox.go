@@ -11,11 +11,11 @@ import (
 )
 
 // Claim implements sentinel.Outbox.
-func (m *Memory) Claim(_ context.Context, ref sentinel.Ref, now, until time.Time) (sentinel.Claim, error) {
+func (m *Memory) Claim(_ context.Context, read alert.Delivery, now, until time.Time) (sentinel.Claim, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	d, ok := m.deliveries[ref.ID]
-	if !ok || d.Try != ref.Try || !claimable(d, now) {
+	d, ok := m.deliveries[read.ID]
+	if !ok || d.Try != read.Try || !claimable(d, now) {
 		return sentinel.Claim{}, sentinel.ErrUnclaimable
 	}
 	if d.Status == alert.Sending {

@@ -256,8 +256,8 @@ func (s *Syncer) tick(ctx context.Context, status cloud.SyncStatus) error {
 	if len(report.Missed) > 0 {
 		s.Log.Error("runs never came; they are recorded as errors", "alerts", report.Missed)
 	}
-	if report.Stuck > 0 {
-		s.Log.Error("deliveries are stuck: nobody takes them from their queue", "count", report.Stuck)
+	if stuck := report.Waiting().Stuck; stuck > 0 {
+		s.Log.Error("deliveries are stuck: nobody takes them from their queue", "count", stuck)
 	}
 	s.Metrics.Standing(report, status.Problem != "")
 	if err != nil {
@@ -272,10 +272,11 @@ func (s *Syncer) beat(ctx context.Context, status cloud.SyncStatus, report senti
 	if status.Heartbeat == "" || now.Sub(status.Beaten) < status.Every.Std()-30*time.Second {
 		return nil
 	}
-	ill := status.Problem != "" || report.Dead > 0 || report.Stuck > 0 || report.Alerts[alert.StatusOverdue] > 0
+	stuck := report.Waiting().Stuck
+	ill := status.Problem != "" || report.Dead > 0 || stuck > 0 || report.Alerts[alert.StatusOverdue] > 0
 	if ill {
 		s.Log.Warn("the heartbeat is not sent: the watching itself is ill", "invalid_config", status.Problem != "", "dead", report.Dead,
-			"stuck", report.Stuck, "overdue", report.Alerts[alert.StatusOverdue])
+			"stuck", stuck, "overdue", report.Alerts[alert.StatusOverdue])
 		return nil
 	}
 	if err := s.Beat(ctx, status.Heartbeat); err != nil {

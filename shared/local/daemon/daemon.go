@@ -291,7 +291,7 @@ func (d *Daemon) send(ctx context.Context, x alert.Delivery) (out alert.Delivery
 	setup := d.acquire()
 	defer setup.users.Done()
 	began := time.Now()
-	got, err := setup.steps.Deliver(ctx, sentinel.Ref{ID: x.ID, Try: x.Try})
+	got, err := setup.steps.Attempt(ctx, x)
 	if err != nil {
 		d.Log.Error("deliver", "delivery", x.ID, "channel", x.Target.Channel, "error", err)
 		return x, err

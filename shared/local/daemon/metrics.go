@@ -130,22 +130,18 @@ func (m *metrics) forget(stored map[string]sentinel.Definition, alerts []alert.A
 
 var channels = []string{"email", "slack", "webhook"}
 
-// waiting counts what is not settled.
-func (m *metrics) waiting(open []alert.Delivery, now time.Time) {
-	counts, oldest := map[string]int{}, map[string]time.Time{}
-	for _, d := range open {
-		channel := d.Target.Channel
-		counts[channel]++
-		if oldest[channel].IsZero() || d.CreatedAt.Before(oldest[channel]) {
-			oldest[channel] = d.CreatedAt
-		}
+// waiting shows what is not settled.
+func (m *metrics) waiting(backlog []sentinel.Backlog, now time.Time) {
+	by := map[string]sentinel.Backlog{}
+	for _, b := range backlog {
+		by[b.Channel] = b
 	}
 	for _, channel := range channels {
-		m.depth.WithLabelValues(channel).Set(float64(counts[channel]))
 		age := 0.0
-		if at := oldest[channel]; !at.IsZero() {
+		if at := by[channel].Oldest; !at.IsZero() {
 			age = now.Sub(at).Seconds()
 		}
+		m.depth.WithLabelValues(channel).Set(float64(by[channel].Pending))
 		m.age.WithLabelValues(channel).Set(age)
 	}
 }

@@ -36,23 +36,13 @@ func (d *Daemon) minute(ctx context.Context) {
 	if n := report.Alerts[alert.StatusOverdue]; n > 0 {
 		d.Log.Warn("alerts did not run when they should have", "count", n)
 	}
-	if err := d.outbox(ctx, setup.Scope); err != nil && ctx.Err() == nil {
-		d.Log.Error("count deliveries", "error", err)
+	if err == nil || report.Backlog != nil { // else it was not counted
+		d.metrics.waiting(report.Backlog, d.Clock.Now())
 	}
 	d.prune(ctx, setup)
 	if err == nil {
 		d.beat(ctx, setup, report)
 	}
-}
-
-// outbox counts what waits, by channel.
-func (d *Daemon) outbox(ctx context.Context, scope string) error {
-	open, err := d.Store.Deliveries(ctx, sentinel.DeliveryFilter{Scope: scope, Statuses: []alert.DeliveryStatus{alert.Pending, alert.Sending}, Limit: 10_000})
-	if err != nil {
-		return err
-	}
-	d.metrics.waiting(open, d.Clock.Now())
-	return nil
 }
 
 // prune deletes old history, once a day.

@@ -89,12 +89,12 @@ func (r noLast) Load(ctx context.Context, id alert.ID) (sentinel.Snapshot, error
 
 type anyLease struct{ runtime }
 
-func (r anyLease) Claim(ctx context.Context, ref sentinel.Ref, now, until time.Time) (sentinel.Claim, error) {
-	d, err := r.Delivery(ctx, ref.ID)
-	if err == nil && d.Status == alert.Sending {
-		now = d.LeaseUntil
+func (r anyLease) Claim(ctx context.Context, d alert.Delivery, now, until time.Time) (sentinel.Claim, error) {
+	stored, err := r.Delivery(ctx, d.ID)
+	if err == nil && stored.Status == alert.Sending {
+		now = stored.LeaseUntil
 	}
-	return r.runtime.Claim(ctx, ref, now, until)
+	return r.runtime.Claim(ctx, d, now, until)
 }
 
 type anyHolder struct{ runtime }
@@ -120,16 +120,16 @@ func (r oneRecovery) Commit(ctx context.Context, c sentinel.Commit) error {
 
 type noWaiting struct{ runtime }
 
-func (r noWaiting) Claim(ctx context.Context, ref sentinel.Ref, now, until time.Time) (sentinel.Claim, error) {
-	claim, err := r.runtime.Claim(ctx, ref, now, until)
+func (r noWaiting) Claim(ctx context.Context, d alert.Delivery, now, until time.Time) (sentinel.Claim, error) {
+	claim, err := r.runtime.Claim(ctx, d, now, until)
 	claim.Waiting = nil
 	return claim, err
 }
 
 type forgetful struct{ runtime }
 
-func (r forgetful) Claim(ctx context.Context, ref sentinel.Ref, now, until time.Time) (sentinel.Claim, error) {
-	claim, err := r.runtime.Claim(ctx, ref, now, until)
+func (r forgetful) Claim(ctx context.Context, d alert.Delivery, now, until time.Time) (sentinel.Claim, error) {
+	claim, err := r.runtime.Claim(ctx, d, now, until)
 	claim.Waiting = slices.DeleteFunc(claim.Waiting, func(d alert.Delivery) bool { return !slices.Contains(claim.Delivery.After, d.ID) })
 	return claim, err
 }

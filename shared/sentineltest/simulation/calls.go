@@ -90,8 +90,8 @@ func (c calls) Prune(ctx context.Context, scope string, before time.Time) error 
 	return c.do("Prune", func(r sentineltest.Runtime) error { return r.Prune(ctx, scope, before) })
 }
 
-func (c calls) Claim(ctx context.Context, ref sentinel.Ref, now, until time.Time) (sentinel.Claim, error) {
-	return ask(c, "Claim "+c.t.w.short(ref.ID), func(r sentineltest.Runtime) (sentinel.Claim, error) { return r.Claim(ctx, ref, now, until) })
+func (c calls) Claim(ctx context.Context, d alert.Delivery, now, until time.Time) (sentinel.Claim, error) {
+	return ask(c, "Claim "+c.t.w.short(d.ID), func(r sentineltest.Runtime) (sentinel.Claim, error) { return r.Claim(ctx, d, now, until) })
 }
 
 func (c calls) Settle(ctx context.Context, s sentinel.Settlement) error {
@@ -124,6 +124,10 @@ func (c calls) Delivery(ctx context.Context, id string) (alert.Delivery, error) 
 
 func (c calls) Deliveries(ctx context.Context, f sentinel.DeliveryFilter) ([]alert.Delivery, error) {
 	return ask(c, "Deliveries", func(r sentineltest.Runtime) ([]alert.Delivery, error) { return r.Deliveries(ctx, f) })
+}
+
+func (c calls) Backlog(ctx context.Context, scope string) ([]sentinel.Backlog, error) {
+	return ask(c, "Backlog", func(r sentineltest.Runtime) ([]sentinel.Backlog, error) { return r.Backlog(ctx, scope) })
 }
 
 func (c calls) Counts(ctx context.Context, scope string) (map[string]sentinel.DeliveryCounts, error) {

@@ -99,8 +99,8 @@ func (r watched) RemoveDefinitions(ctx context.Context, scope string, names []st
 	return err
 }
 
-func (r watched) Claim(ctx context.Context, ref sentinel.Ref, now, until time.Time) (sentinel.Claim, error) {
-	claim, err := r.runtime.Claim(ctx, ref, now, until)
+func (r watched) Claim(ctx context.Context, d alert.Delivery, now, until time.Time) (sentinel.Claim, error) {
+	claim, err := r.runtime.Claim(ctx, d, now, until)
 	if err == nil {
 		r.t.w.watch.claimed(claim)
 	}

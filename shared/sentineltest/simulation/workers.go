@@ -71,17 +71,17 @@ func (w *world) look(p *process) {
 			return
 		}
 		for _, d := range due {
-			w.deliver(p, sentinel.Ref{ID: d.ID, Try: d.Try}, nil)
+			w.deliver(p, d.ID, func(ctx context.Context, s *sentinel.Sentinel) (sentinel.Delivered, error) { return s.Attempt(ctx, d) }, nil)
 		}
 	})
 }
 
-// deliver makes one attempt.
-func (w *world) deliver(p *process, ref sentinel.Ref, then func(sentinel.Delivered, error)) {
+// deliver makes one attempt, as told.
+func (w *world) deliver(p *process, id string, attempt func(context.Context, *sentinel.Sentinel) (sentinel.Delivered, error), then func(sentinel.Delivered, error)) {
 	var out sentinel.Delivered
 	var t *task
-	t = w.spawn(p, "deliver "+w.short(ref.ID), func(ctx context.Context, s *sentinel.Sentinel) (err error) {
-		out, err = s.Deliver(ctx, ref)
+	t = w.spawn(p, "deliver "+w.short(id), func(ctx context.Context, s *sentinel.Sentinel) (err error) {
+		out, err = attempt(ctx, s)
 		return err
 	}, func(err error) {
 		if err == nil {
@@ -98,7 +98,8 @@ const visibility = 2 * time.Minute
 
 // receive is what a sender's function does with a message of the queue.
 func (w *world) receive(ref sentinel.Ref) {
-	w.deliver(w.process(), ref, func(out sentinel.Delivered, err error) {
+	attempt := func(ctx context.Context, s *sentinel.Sentinel) (sentinel.Delivered, error) { return s.Deliver(ctx, ref) }
+	w.deliver(w.process(), ref.ID, attempt, func(out sentinel.Delivered, err error) {
 		d, again := out.Delivery, func(at time.Time) { w.at(at, func() { w.receive(ref) }) }
 		switch {
 		case err != nil:
