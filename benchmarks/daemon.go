@@ -37,10 +37,11 @@ func togglingQuery(i int) string {
 // An arrivals receiver notes when each message came.
 type arrivals struct {
 	*httptest.Server
-	mu   sync.Mutex
-	at   map[string]time.Time
-	last time.Time
-	all  int
+	mu    sync.Mutex
+	at    map[string]time.Time
+	first time.Time
+	last  time.Time
+	all   int
 }
 
 func newArrivals() *arrivals {
@@ -50,6 +51,9 @@ func newArrivals() *arrivals {
 		_, _ = io.Copy(io.Discard, r.Body)
 		a.mu.Lock()
 		defer a.mu.Unlock()
+		if len(a.at) == 0 {
+			a.first = now
+		}
 		a.at[r.Header.Get("Idempotency-Key")], a.last = now, now
 		a.all++
 	}))

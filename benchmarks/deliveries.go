@@ -79,7 +79,9 @@ func (always) Query(context.Context, alert.Alert, alert.Run) alert.Result {
 	return alert.Result{Rows: []alert.Row{{Status: alert.StatusAlert}}}
 }
 
-// sendOutbox fills an outbox with n messages to one target, and lets a daemon send them.
+// sendOutbox fills an outbox with n messages to one target, and lets a daemon send them. It
+// returns the time from the receipt of the first to that of the last: before the first, the
+// daemon reads its n alerts.
 func sendOutbox(path string, ear *arrivals, n int) (took time.Duration, err error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -114,7 +116,7 @@ func sendOutbox(path string, ear *arrivals, n int) (took time.Duration, err erro
 		}
 		time.Sleep(time.Millisecond)
 	}
-	took = ear.last.Sub(began)
+	took = ear.last.Sub(ear.first)
 	cancel()
 	return took, <-ended
 }
