@@ -33,7 +33,7 @@ type daemonFlags struct {
 // evaluated is how many alerts of a database the daemon evaluates at once: while some query,
 // the others wait for their commit, and those that wait together share an fsync. It is fewer
 // than `run` has under way, for messages share the processors with them.
-const evaluated = 16
+const evaluated = 8
 
 // defaultListen is where the daemon answers HTTP.
 const defaultListen = "127.0.0.1:8080"
