@@ -19,7 +19,11 @@ var mssqlWords = strings.Fields(`ADD ALTER BACKUP BEGIN BREAK BULK CHECKPOINT CL
 // onlyReads refuses a text that is more than one SELECT, by its words outside of strings,
 // quoted names and comments. It errs on the side of refusing.
 func onlyReads(g grammar, text string) error {
-	switch first := strings.ToUpper(firstWord(g, text)); {
+	first := strings.ToUpper(firstWord(g, text))
+	if longer := mssqlWord(text[begins(g, text):]); len(longer) > len(first) {
+		first = strings.ToUpper(longer) // SELECT#1 is a procedure's name
+	}
+	switch {
 	case first == "":
 		return guarded(alert.ErrorQuery, "the query is empty")
 	case first != "SELECT" && first != "WITH":

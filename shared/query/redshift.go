@@ -39,6 +39,15 @@ func (d *redshiftDialect) query(ctx context.Context, conn *sql.Conn, s statement
 
 // firstWord is the first word of a query, behind comments and brackets, or its first character.
 func firstWord(g grammar, text string) string {
+	text = text[begins(g, text):]
+	if first := word(text); first != "" {
+		return first
+	}
+	return text[:min(len(text), 1)]
+}
+
+// begins is the byte at which a text begins, behind spaces, brackets and comments.
+func begins(g grammar, text string) int {
 	for i := 0; i < len(text); {
 		switch n := g.skip(text, i); {
 		case strings.IndexByte(" \t\r\n\f(;", text[i]) >= 0:
@@ -46,13 +55,10 @@ func firstWord(g grammar, text string) string {
 		case n > 0 && (text[i] == '-' || text[i] == '/'):
 			i += n
 		default:
-			if first := word(text[i:]); first != "" {
-				return first
-			}
-			return text[i : i+1]
+			return i
 		}
 	}
-	return ""
+	return len(text)
 }
 
 // selected runs the query. What is left of a result beyond the caps is cancelled on the

@@ -98,7 +98,9 @@ const visibility = 2 * time.Minute
 
 // receive is what a sender's function does with a message of the queue.
 func (w *world) receive(ref sentinel.Ref) {
-	attempt := func(ctx context.Context, s *sentinel.Sentinel) (sentinel.Delivered, error) { return s.Deliver(ctx, ref) }
+	attempt := func(ctx context.Context, s *sentinel.Sentinel) (sentinel.Delivered, error) {
+		return s.Deliver(ctx, ref)
+	}
 	w.deliver(w.process(), ref.ID, attempt, func(out sentinel.Delivered, err error) {
 		d, again := out.Delivery, func(at time.Time) { w.at(at, func() { w.receive(ref) }) }
 		switch {
