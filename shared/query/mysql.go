@@ -127,22 +127,9 @@ func (silent) Print(...any) {}
 // mysqlConnector opens sessions that cannot write.
 type mysqlConnector struct{ driver.Connector }
 
-// mysqlConn is all that database/sql may want of a connection.
-type mysqlConn interface {
-	driver.Conn
-	driver.ConnBeginTx
-	driver.ConnPrepareContext
-	driver.ExecerContext
-	driver.QueryerContext
-	driver.NamedValueChecker
-	driver.Pinger
-	driver.SessionResetter
-	driver.Validator
-}
-
 // mysqlSession is a connection.
 type mysqlSession struct {
-	mysqlConn
+	resettableConn
 	id       string // on the server, to be killed by
 	settings string // as they were when it was opened
 }
@@ -158,11 +145,11 @@ func (c *mysqlConnector) Connect(ctx context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn, ok := opened.(mysqlConn)
-	if !ok {
-		return nil, errors.Join(errors.New("the MySQL driver's connections lack what is needed"), opened.Close())
+	conn, err := as[resettableConn](opened)
+	if err != nil {
+		return nil, err
 	}
-	session := &mysqlSession{mysqlConn: conn}
+	session := &mysqlSession{resettableConn: conn}
 	if err := session.prepare(ctx); err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}

@@ -53,22 +53,9 @@ type postgresConnector struct {
 // Driver implements driver.Connector.
 func (c *postgresConnector) Driver() driver.Driver { return &pq.Driver{} }
 
-// postgresConn is all that database/sql may want of a connection.
-type postgresConn interface {
-	driver.Conn
-	driver.ConnBeginTx
-	driver.ConnPrepareContext
-	driver.ExecerContext
-	driver.QueryerContext
-	driver.NamedValueChecker
-	driver.Pinger
-	driver.SessionResetter
-	driver.Validator
-}
-
 // postgresSession is a connection and its wire.
 type postgresSession struct {
-	postgresConn
+	resettableConn
 	wire *wire
 }
 
@@ -91,10 +78,12 @@ func (c *postgresConnector) Connect(ctx context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn, ok := opened.(postgresConn)
+	conn, err := as[resettableConn](opened)
 	switch {
-	case !ok || dialer.current == nil:
-		return nil, errors.Join(errors.New("the PostgreSQL driver's connections lack what is needed"), opened.Close())
+	case err != nil:
+		return nil, err
+	case dialer.current == nil:
+		return nil, errors.Join(errors.New("the PostgreSQL driver did not dial as it was told"), opened.Close())
 	case !dialer.settle():
 		return nil, errors.Join(context.Cause(ctx), opened.Close())
 	}

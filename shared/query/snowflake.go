@@ -66,19 +66,8 @@ type snowflakeConnector struct{ driver.Connector }
 
 // snowflakeSession is a connection.
 type snowflakeSession struct {
-	snowflakeConn
+	wholeConn
 	settings string // what ALTER SESSION said last
-}
-
-// snowflakeConn is all that database/sql may want of a connection.
-type snowflakeConn interface {
-	driver.Conn
-	driver.ConnBeginTx
-	driver.ConnPrepareContext
-	driver.ExecerContext
-	driver.QueryerContext
-	driver.NamedValueChecker
-	driver.Pinger
 }
 
 // Connect implements driver.Connector.
@@ -87,11 +76,11 @@ func (c *snowflakeConnector) Connect(ctx context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn, ok := opened.(snowflakeConn)
-	if !ok {
-		return nil, errors.Join(errors.New("the Snowflake driver's connections lack what is needed"), opened.Close())
+	conn, err := as[wholeConn](opened)
+	if err != nil {
+		return nil, err
 	}
-	return &snowflakeSession{snowflakeConn: conn}, nil
+	return &snowflakeSession{wholeConn: conn}, nil
 }
 
 // limit has the server end statements at the deadline, and give no more rows than the cap.

@@ -34,6 +34,34 @@ type sqlSource struct {
 	limit int
 }
 
+// wholeConn is what database/sql may want of a connection: a session that embeds less would
+// hide the rest from it.
+type wholeConn interface {
+	driver.Conn
+	driver.ConnBeginTx
+	driver.ConnPrepareContext
+	driver.ExecerContext
+	driver.QueryerContext
+	driver.NamedValueChecker
+	driver.Pinger
+}
+
+// resettableConn is one that tells, too, whether it may be used again.
+type resettableConn interface {
+	wholeConn
+	driver.SessionResetter
+	driver.Validator
+}
+
+// as looks at a connection of a driver as one that can do all of C. It closes one that cannot.
+func as[C driver.Conn](opened driver.Conn) (C, error) {
+	conn, ok := opened.(C)
+	if !ok {
+		return conn, errors.Join(fmt.Errorf("the driver's connections (%T) lack what is needed", opened), opened.Close())
+	}
+	return conn, nil
+}
+
 // over opens databases of a dialect. One dialect serves one database.
 func over(make func() dialect) opener {
 	return func(d alert.Database, url string, limit int) (source, error) {
