@@ -17,13 +17,8 @@ func (a *app) deliveriesCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "deliveries",
 		Short: "List messages, show one, send dead ones again",
-		Args: func(c *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return unknown("command", args[0], []string{"list", "show", "redrive"})
-			}
-			return nil
-		},
-		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+		Args:  oneOf("list", "show", "redrive"),
+		RunE:  showHelp,
 		Example: `  sqlsentinel deliveries list --status dead
   sqlsentinel deliveries show dlv_7q2f
   sqlsentinel deliveries redrive --all-dead && sqlsentinel run`,

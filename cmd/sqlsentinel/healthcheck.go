@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -36,6 +37,13 @@ CONFIG itself. Nothing is sent.`,
 			text, err := a.ask(c.Context(), address, "/health")
 			if err != nil {
 				return err
+			}
+			var said struct {
+				Status string            `json:"status"`
+				Checks []json.RawMessage `json:"checks"`
+			}
+			if json.Unmarshal([]byte(text), &said) != nil || said.Status == "" || said.Checks == nil {
+				return errors.New("what answers there is no daemon of this program; name its address with --listen")
 			}
 			return a.print("%s", strings.TrimSpace(text))
 		},

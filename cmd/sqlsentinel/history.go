@@ -173,12 +173,7 @@ func parseTime(text string, zone *time.Location) (time.Time, error) {
 	if at, err := time.Parse(time.RFC3339, text); err == nil {
 		return at, nil
 	}
-	for _, layout := range []string{"2006-01-02 15:04", "2006-01-02 15:04:05", "2006-01-02T15:04", "2006-01-02T15:04:05"} {
-		if at, err := time.ParseInLocation(layout, text, zone); err == nil {
-			return at, nil
-		}
-	}
-	return time.ParseInLocation("2006-01-02", text, zone)
+	return onClock(text, zone)
 }
 
 // checkChannel refuses a channel that does not exist.

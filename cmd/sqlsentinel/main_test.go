@@ -76,6 +76,7 @@ func setUpScript(env *testscript.Env) error {
 		return err
 	}
 	env.Setenv("URL", receiver.server.URL)
+	env.Setenv("ADDRESS", strings.TrimPrefix(receiver.server.URL, "http://"))
 	env.Setenv("SMTP_HOST", mails.Host())
 	env.Setenv("SMTP_PORT", strconv.Itoa(mails.Port()))
 	env.Setenv("SMTP_USE_TLS", "false")

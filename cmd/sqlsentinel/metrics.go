@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sqlsentinel/sqlsentinel/shared/alert"
+	"github.com/sqlsentinel/sqlsentinel/shared/sentinel"
 )
 
 func (a *app) metricsCommand() *cobra.Command {
@@ -22,7 +24,7 @@ state of CONFIG: for the textfile collector of a node, where alerts are run by c
 		Example: `  sqlsentinel metrics`,
 		Args:    configOnly(),
 		RunE: func(c *cobra.Command, args []string) error {
-			if text, err := a.ask(c.Context(), address, "/metrics"); err == nil {
+			if text, err := a.ask(c.Context(), address, "/metrics"); err == nil && strings.Contains(text, "\nsqlsentinel_") {
 				return a.write(text)
 			}
 			s, err := a.loadStored(c.Context(), first(args))
@@ -53,15 +55,25 @@ func (s *session) gauges(ctx context.Context) error {
 		return g
 	}
 	overdue, dead := gauge("overdue_alerts", "Alerts that did not run when they should have."), gauge("dead_deliveries", "Messages that were given up and not redriven.")
-	pending, episodes := gauge("pending_deliveries", "Messages that are not settled."), gauge("episodes_open", "Episodes that are open.")
-	silences := gauge("silences_active", "Silences that hold messages back.")
+	waiting := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "sqlsentinel_outbox_deliveries", Help: "Messages that are not settled, by channel."}, []string{"channel"})
+	registry.MustRegister(waiting)
+	backlog, err := s.backlog(ctx)
+	if err != nil {
+		return err
+	}
+	for _, name := range s.channelNames() {
+		waiting.WithLabelValues(name).Set(0)
+	}
+	for _, b := range backlog {
+		waiting.WithLabelValues(b.Channel).Set(float64(b.Pending))
+	}
+	episodes, silences := gauge("episodes_open", "Episodes that are open."), gauge("silences_active", "Silences that hold messages back.")
 	for _, x := range s.file.Alerts {
 		at, err := s.standing(x, k, &schedules)
 		if err != nil {
 			return err
 		}
 		dead.Add(float64(at.DeadDeliveries))
-		pending.Add(float64(at.PendingDeliveries))
 		if !x.Enabled {
 			continue
 		}
@@ -83,4 +95,14 @@ func (s *session) gauges(ctx context.Context) error {
 		}
 	}
 	return s.write(text.String())
+}
+
+// backlog is what waits, by channel.
+func (s *session) backlog(ctx context.Context) (all []sentinel.Backlog, err error) {
+	store, err := s.readState(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	return store.Backlog(ctx, s.file.Scope)
 }

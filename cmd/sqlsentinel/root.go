@@ -66,7 +66,25 @@ func (a *app) addCommands(root *cobra.Command) {
 	}
 	root.SetHelpCommandGroupID("more")
 	root.SetCompletionCommandGroupID("more")
+	root.InitDefaultCompletionCmd("completion")
+	for _, c := range root.Commands() {
+		if c.Name() == "completion" {
+			c.Args, c.RunE = oneOf("bash", "fish", "powershell", "zsh"), showHelp
+		}
+	}
 }
+
+// oneOf is for a command that only groups others: it takes no argument that is none of them.
+func oneOf(commands ...string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return unknown("command", args[0], commands)
+		}
+		return nil
+	}
+}
+
+func showHelp(c *cobra.Command, _ []string) error { return c.Help() }
 
 // between accepts from least to most arguments.
 func between(least, most int, names string) cobra.PositionalArgs {

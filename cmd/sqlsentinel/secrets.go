@@ -18,7 +18,7 @@ import (
 )
 
 func (a *app) secretsCommand() *cobra.Command {
-	c := &cobra.Command{Use: "secrets", Short: "Keep the secrets of a stack on AWS", Args: cobra.NoArgs}
+	c := &cobra.Command{Use: "secrets", Short: "Keep the secrets of a stack on AWS", Args: oneOf("set"), RunE: showHelp}
 	var stack string
 	var users []string
 	set := &cobra.Command{

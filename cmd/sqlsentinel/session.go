@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/sqlsentinel/sqlsentinel/shared/alert"
@@ -64,6 +65,9 @@ func (a *app) loadStored(ctx context.Context, path string) (*session, error) {
 	s, err := a.loadQuietly(path)
 	var problems config.Problems
 	if !errors.As(err, &problems) {
+		if err == nil {
+			s.acquaint(ctx)
+		}
 		return s, err
 	}
 	if err := s.recall(ctx); err != nil || len(s.file.Alerts) == 0 {
@@ -75,6 +79,20 @@ func (a *app) loadStored(ctx context.Context, path string) (*session, error) {
 	a.secrets.Store(s.file.Secrets)
 	a.say("sqlsentinel: warning: the alert file is not valid, and not in force; the alerts are those of the last valid one")
 	return s, nil
+}
+
+// acquaint says so if the state has alerts, and none of the file's name: then the file is new
+// to it, or has another name than before, under which nothing runs. A state that cannot be
+// read is told by what reads it next.
+func (s *session) acquaint(ctx context.Context) {
+	store, err := s.readFile(ctx)
+	if err != nil {
+		return
+	}
+	defer func() { _ = store.Close() }()
+	if scopes, err := store.Scopes(ctx); err == nil && len(scopes) > 0 && !slices.Contains(scopes, s.file.Scope) {
+		s.say("sqlsentinel: warning: the state has no alerts of %q, but of %q: they are another file's, or `name` was changed, and what runs keeps the name that it began with", s.file.Scope, strings.Join(scopes, "\", \""))
+	}
 }
 
 // recall takes the alerts that the state has for those of the file.

@@ -185,6 +185,9 @@ func (s *session) silenceEnd(flags silenceFlags, zone *time.Location) (time.Time
 	now := s.now()
 	if flags.until != "" {
 		until, err := parseTime(flags.until, zone)
+		if errors.As(err, new(*skippedError)) {
+			return until, usagef("--until %w", err)
+		}
 		if err != nil {
 			return until, usagef("--until %q is no time; write RFC 3339, or \"2026-11-24 09:00\" on the clock of the alert's zone, %s", flags.until, zone)
 		}
@@ -213,7 +216,7 @@ func silenceLength(text string) (time.Duration, error) {
 	}
 	d, err := alert.ParseDuration(text)
 	if err != nil {
-		return 0, usagef("--duration: %w, or a bare number of hours", err)
+		return 0, usagef("--duration: %w; a bare number is hours", err)
 	}
 	if d <= 0 {
 		return 0, usagef("--duration %q must be longer than nothing", text)

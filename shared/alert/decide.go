@@ -102,7 +102,7 @@ func Order(s State, run Run, now time.Time) RunOrder {
 func LateRecord(a Alert, s State, run Run, now time.Time) Record {
 	return Record{
 		RunID: run.ID, Scope: a.Scope, Alert: a.Name, Scheduled: run.Scheduled, Started: now, Status: StatusSkipped,
-		Reasons: []Reason{{Late, fmt.Sprintf("this run is older than the last one, of %s; it is recorded and changes nothing", stamp(s.Last.Scheduled))}},
+		Reasons: []Reason{{Late, fmt.Sprintf("this run is older than the last one, of %s; it changes nothing", stamp(s.Last.Scheduled))}},
 	}
 }
 

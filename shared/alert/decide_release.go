@@ -23,12 +23,12 @@ func (d *decider) release() {
 	}
 	d.s.Silences = kept
 	for _, id := range d.openIDs() {
-		if slices.ContainsFunc(ended, func(s Silence) bool { return s.covers(id) }) {
-			d.releaseInstance(id, d.s.Instances[id])
+		i := d.s.Instances[id]
+		if slices.ContainsFunc(ended, func(s Silence) bool { return s.covers(id) && s.heldBack(*i.Episode) }) {
+			d.releaseInstance(id, i)
 		}
 	}
-	wholeAlert := slices.ContainsFunc(ended, func(s Silence) bool { return s.Instance == nil })
-	if wholeAlert && d.s.ErrorEpisode != nil {
+	if e := d.s.ErrorEpisode; e != nil && slices.ContainsFunc(ended, func(s Silence) bool { return s.Instance == nil && s.heldBack(*e) }) {
 		d.tellError("the query fails since " + stamp(d.s.ErrorEpisode.Opened))
 	}
 }

@@ -148,6 +148,10 @@ func (s Silence) Active(now time.Time) bool { return now.Before(s.Until) }
 
 func (s Silence) covers(instance string) bool { return s.Instance == nil || *s.Instance == instance }
 
+// heldBack tells whether the silence held while an episode was open: one that opened after its
+// end was told as any other.
+func (s Silence) heldBack(e Episode) bool { return !e.Opened.After(s.Until) }
+
 func (s Silence) sameSubject(o Silence) bool {
 	if s.Instance == nil || o.Instance == nil {
 		return s.Instance == o.Instance

@@ -87,6 +87,9 @@ func environment(dir string, o Options) (alert.Lookup, error) {
 	if errors.Is(err, os.ErrNotExist) && o.EnvFile == "" {
 		return process, nil
 	}
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, errors.New("the environment file " + path + " does not exist")
+	}
 	if err != nil {
 		return nil, errors.New("read the environment file " + path + ": it is not a list of NAME=value lines, or cannot be read")
 	}

@@ -7,6 +7,18 @@ import (
 	"github.com/sqlsentinel/sqlsentinel/shared/sentinel"
 )
 
+// Scopes lists the scopes that have alerts, in the order of their names.
+func (s *Store) Scopes(ctx context.Context) ([]string, error) {
+	var all []string
+	err := s.reads.each(ctx, "SELECT DISTINCT scope FROM definitions ORDER BY scope", nil, func(scan func(...any) error) error {
+		var name string
+		err := scan(&name)
+		all = append(all, name)
+		return err
+	})
+	return all, s.wrap("read scopes", err)
+}
+
 // Definitions implements sentinel.Store.
 func (s *Store) Definitions(ctx context.Context, scope string) (map[string]sentinel.Definition, error) {
 	out := map[string]sentinel.Definition{}

@@ -235,6 +235,15 @@ func inspect(ctx context.Context, path string) (err error) {
 		// Whoever opens it properly will see.
 		return nil
 	}
+	if sqliteCode(err) == sqlite3.SQLITE_CANTOPEN {
+		f, why := os.Open(path)
+		if errors.Is(why, fs.ErrPermission) {
+			return &explained{"this user may not read it", why}
+		}
+		if why == nil {
+			_ = f.Close() // nothing else has it open here yet
+		}
+	}
 	if err != nil {
 		return err
 	}

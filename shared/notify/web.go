@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 
 	"github.com/sqlsentinel/sqlsentinel/shared/alert"
@@ -127,6 +128,11 @@ func (w *web) checkURL(path, text string, env alert.Lookup) []alert.SettingProbl
 	one, err := sampleURL(text, env, "a")
 	if err != nil || one.Host == "" || one.Scheme != "https" && one.Scheme != "http" {
 		return []alert.SettingProblem{problem(path, "is not a URL that begins with https:// or http://")}
+	}
+	if port := one.Port(); port != "" {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return []alert.SettingProblem{problem(path, "has the port %s; a port is a number from 1 to 65535", port)}
+		}
 	}
 	other, err := sampleURL(text, env, "b")
 	if err != nil || other.Scheme != one.Scheme || other.Host != one.Host || other.User.String() != one.User.String() {

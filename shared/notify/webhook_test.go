@@ -185,6 +185,10 @@ func TestCheckFindsEverythingThatIsWrongWithAWebhook(t *testing.T) {
 	require.Equal(t, map[string]string{"url": "is missing; write it here or set WEBHOOK_URL"}, problems(t, "webhook", nil, nil))
 	require.Empty(t, problems(t, "webhook", nil, map[string]string{"WEBHOOK_URL": "https://h"}))
 	require.Contains(t, problems(t, "webhook", nil, map[string]string{"WEBHOOK_URL": "ftp://h"})["url"], "begins with https://")
+	for _, port := range []string{"0", "65536", "99999"} {
+		require.Contains(t, problems(t, "webhook", nil, map[string]string{"WEBHOOK_URL": "http://h:" + port + "/"})["url"], "has the port "+port+"; a port is a number from 1 to 65535")
+	}
+	require.Empty(t, problems(t, "webhook", nil, map[string]string{"WEBHOOK_URL": "http://h:65535/"}))
 	for url, want := range map[string]string{
 		"nonsense": "is not a URL", "ftp://host/": "is not a URL", "https://": "is not a URL", "http://169.254.169.254/latest": "link-local or metadata",
 		"http://[fe80::1]/": "link-local or metadata", "https://{context.host}/": "before the path", "https://h/{nme}": "there is no field {nme}", "https://h/{": "not closed",

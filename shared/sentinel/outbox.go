@@ -46,7 +46,8 @@ type Settlement struct {
 }
 
 // An Outbox keeps deliveries until they are settled. All methods are safe for concurrent
-// use, by several processes too.
+// use, by several processes too. Times are kept to the millisecond or better; what is finer
+// is cut off.
 type Outbox interface {
 	// Claim takes a delivery, as the caller read it at any time, if its try is still d.Try
 	// and it is pending and due, or sending with a lease that has ended; of the latter it

@@ -92,8 +92,9 @@ type Daemon struct {
 	report  sentinel.TickReport
 	moved   chan struct{} // the agenda is another
 
-	ticking, sending turn         // when the loops last turned
-	unrecorded       atomic.Int64 // runs that could not be recorded, since the last that could
+	ticking, sending turn                   // when the loops last turned
+	unread           atomic.Pointer[string] // why the outbox could not be read at the last look; nil: it could
+	unrecorded       atomic.Int64           // runs that could not be recorded, since the last that could
 }
 
 // A turn is when a loop was last seen alive.
@@ -126,8 +127,7 @@ func New(o Options) (*Daemon, error) {
 // Run runs with a first setup until ctx ends, and then lets what was begun finish. The error
 // is a failure to begin.
 func (d *Daemon) Run(ctx context.Context, first *Setup) error {
-	failed := func(err error) { d.Log.Error("look for messages that are due", "error", err) }
-	d.posts = (&posts{store: d.Store, clock: d.Clock, scope: first.Scope, send: d.send, failed: failed}).begin()
+	d.posts = (&posts{store: d.Store, clock: d.Clock, scope: first.Scope, send: d.send, looked: d.looked}).begin()
 	if err := d.apply(ctx, first, true); err != nil {
 		return err
 	}
@@ -306,6 +306,17 @@ func (d *Daemon) send(ctx context.Context, x alert.Delivery) (out alert.Delivery
 			"status", got.Delivery.Status, "error", got.Delivery.LastError, "duration_ms", time.Since(began).Milliseconds())
 	}
 	return got.Delivery, nil
+}
+
+// looked notes whether the outbox could be read at the last look.
+func (d *Daemon) looked(err error) {
+	if err == nil {
+		d.unread.Store(nil)
+		return
+	}
+	text := err.Error()
+	d.unread.Store(&text)
+	d.Log.Error("look for messages that are due", "error", err)
 }
 
 // acquire is the setup in force; the caller calls users.Done.

@@ -59,7 +59,11 @@ func (d *Daemon) ready(w http.ResponseWriter, r *http.Request) {
 		config.Detail = "the last good file stays in force: " + config.Detail
 		config.OK = true // it is told, and the alerts go on
 	}
-	d.answer(w, []check{d.state(r.Context()), schedules, d.alive("deliveries", &d.sending), d.recording(), config})
+	deliveries := d.alive("deliveries", &d.sending)
+	if why := d.unread.Load(); why != nil {
+		deliveries.OK, deliveries.Detail = false, *why // the state may be damaged, and take a change all the same
+	}
+	d.answer(w, []check{d.state(r.Context()), schedules, deliveries, d.recording(), config})
 }
 
 // state tries a change of the state.

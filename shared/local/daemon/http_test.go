@@ -81,6 +81,29 @@ func TestADaemonWhoseRunsAllFailIsNotHealthy(t *testing.T) {
 	})
 }
 
+// TestAnOutboxThatCannotBeReadIsNotReady: a damaged state may take a change, and tell nothing.
+func TestAnOutboxThatCannotBeReadIsNotReady(t *testing.T) {
+	play(t, func(r *rig) {
+		r.alerts = []alert.Alert{minutely("a", "webhook-team")}
+		d := r.start(r.store)
+		db, err := sql.Open("sqlite", filepath.Join(r.dir, "state.db"))
+		require.NoError(t, err)
+		defer func() { require.NoError(t, db.Close()) }()
+		_, err = db.ExecContext(r.t.Context(), "ALTER TABLE deliveries RENAME TO gone")
+		require.NoError(t, err)
+		time.Sleep(3 * time.Second)
+		code, body := d.get("/ready")
+		require.Equal(t, 503, code)
+		require.Contains(t, body, `"name":"state","ok":true`)
+		require.Contains(t, body, `"name":"deliveries","ok":false,"detail":"read what is due in `)
+		_, err = db.ExecContext(r.t.Context(), "ALTER TABLE gone RENAME TO deliveries")
+		require.NoError(t, err)
+		time.Sleep(3 * time.Second)
+		code, _ = d.get("/ready")
+		require.Equal(t, 200, code, "it is well again")
+	})
+}
+
 // TestADatabaseThatIsDownIsAnErrorOfTheRunsOnly: the daemon is well, its alerts are not.
 func TestADatabaseThatIsDownIsAnErrorOfTheRunsOnly(t *testing.T) {
 	play(t, func(r *rig) {

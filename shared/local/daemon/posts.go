@@ -20,8 +20,8 @@ type posts struct {
 	scope string
 	// send makes one attempt; its error is a failure of the store.
 	send func(ctx context.Context, d alert.Delivery) (alert.Delivery, error)
-	// failed is told of a failure of the store.
-	failed func(error)
+	// looked is told what a look at the outbox came to: a failure of the store, or nil.
+	looked func(error)
 
 	mu      sync.Mutex
 	fresh   []alert.Delivery // that were decided in this process, and are not started yet
@@ -91,8 +91,8 @@ func (p *posts) run(ctx context.Context, turned func()) {
 	for ctx.Err() == nil {
 		turned()
 		next, err := p.take(ctx)
-		if err != nil && ctx.Err() == nil {
-			p.failed(err)
+		if ctx.Err() == nil {
+			p.looked(err)
 		}
 		p.await(ctx, next)
 	}

@@ -45,12 +45,13 @@ func (o *watch) track(d alert.Delivery) {
 // claimed checks that nobody else had the delivery.
 func (o *watch) claimed(c sentinel.Claim) {
 	x, now := o.deliveries[c.Delivery.ID], o.w.now
+	later := func(t time.Time) bool { return t.Truncate(time.Millisecond).After(now) } // as exact as a store is
 	switch {
 	case x == nil:
 		o.broken("%s is claimed and was never decided", c.Delivery.ID)
-	case x.Status == alert.Sending && x.LeaseUntil.After(now):
+	case x.Status == alert.Sending && later(x.LeaseUntil):
 		o.broken("%s is claimed, although it is leased until %s", o.w.short(x.ID), x.LeaseUntil.Format("15:04:05"))
-	case x.Status == alert.Pending && x.DueAt.After(now):
+	case x.Status == alert.Pending && later(x.DueAt):
 		o.broken("%s is claimed, although it is due at %s", o.w.short(x.ID), x.DueAt.Format("15:04:05"))
 	case x.Status.Settled():
 		o.broken("%s is claimed, although it is %s", o.w.short(x.ID), x.Status)
