@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sqlsentinel/sqlsentinel/shared/alert"
-	"github.com/sqlsentinel/sqlsentinel/shared/sentinel"
 )
 
 func (a *app) metricsCommand() *cobra.Command {
@@ -55,17 +54,8 @@ func (s *session) gauges(ctx context.Context) error {
 		return g
 	}
 	overdue, dead := gauge("overdue_alerts", "Alerts that did not run when they should have."), gauge("dead_deliveries", "Messages that were given up and not redriven.")
-	waiting := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "sqlsentinel_outbox_deliveries", Help: "Messages that are not settled, by channel."}, []string{"channel"})
-	registry.MustRegister(waiting)
-	backlog, err := s.backlog(ctx)
-	if err != nil {
+	if err := s.waiting(ctx, registry); err != nil {
 		return err
-	}
-	for _, name := range s.channelNames() {
-		waiting.WithLabelValues(name).Set(0)
-	}
-	for _, b := range backlog {
-		waiting.WithLabelValues(b.Channel).Set(float64(b.Pending))
 	}
 	episodes, silences := gauge("episodes_open", "Episodes that are open."), gauge("silences_active", "Silences that hold messages back.")
 	for _, x := range s.file.Alerts {
@@ -97,12 +87,21 @@ func (s *session) gauges(ctx context.Context) error {
 	return s.write(text.String())
 }
 
-// backlog is what waits, by channel.
-func (s *session) backlog(ctx context.Context) (all []sentinel.Backlog, err error) {
+// waiting adds what waits, by channel.
+func (s *session) waiting(ctx context.Context, registry *prometheus.Registry) (err error) {
+	depth := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "sqlsentinel_outbox_deliveries", Help: "Messages that are not settled."}, []string{"channel"})
+	registry.MustRegister(depth)
+	for _, name := range s.channelNames() {
+		depth.WithLabelValues(name).Set(0)
+	}
 	store, err := s.readState(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	return store.Backlog(ctx, s.file.Scope)
+	backlog, err := store.Backlog(ctx, s.file.Scope)
+	for _, b := range backlog {
+		depth.WithLabelValues(b.Channel).Set(float64(b.Pending))
+	}
+	return err
 }
