@@ -149,7 +149,7 @@ func (b *bigQuery) read(ctx context.Context, s statement, most caps) (*alert.Tab
 		return t, tooLarge(most.bytes)
 	}
 	var network net.Error
-	if errors.As(err, &network) { // in words only: a repeat of the query would be billed again
+	if errors.As(err, &network) || stale(err) { // in words only: a repeat of the query would be billed again
 		err = &connectError{errors.New(err.Error())}
 	}
 	return t, b.failed(err)

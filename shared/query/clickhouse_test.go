@@ -268,3 +268,17 @@ func TestURLsOfClickHouse(t *testing.T) {
 		require.NotContains(t, err.Error(), "c4n4ry", bad)
 	}
 }
+
+// What bounds a result bounds nothing within the query: a count of what was cut would look well.
+func TestClickHouseCountsAllOfASubquery(t *testing.T) {
+	address, _ := clickhouse(t)
+	r := clickhouseRunner(t, address)
+	for _, text := range []string{
+		"SELECT 'OK' AS status, count() AS actual_value FROM (SELECT number FROM numbers(300000))",
+		"SELECT 'OK' AS status, count() AS actual_value FROM (SELECT number FROM numbers(300000) ORDER BY number LIMIT 300000)",
+		"WITH n AS (SELECT number FROM numbers(300000) GROUP BY number) SELECT 'OK' AS status, count() AS actual_value FROM n",
+		"SELECT 'OK' AS status, count() AS actual_value FROM numbers(300000) WHERE number IN (SELECT number FROM numbers(300000))",
+	} {
+		require.Equal(t, "300000", works(t, r, text).Rows[0].Actual.String(), text)
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"os"
 	"strconv"
@@ -50,7 +51,7 @@ func (d *mysqlDialect) open(text, _ string) (*sql.DB, error) {
 	if port == "" {
 		port = "3306"
 	}
-	config.Addr = u.Hostname() + ":" + port
+	config.Addr = net.JoinHostPort(u.Hostname(), port)
 	config.User = u.User.Username()
 	config.Passwd, _ = u.User.Password()
 	config.DBName = strings.TrimPrefix(u.Path, "/")

@@ -183,20 +183,38 @@ func (r *Runner) Query(ctx context.Context, a alert.Alert, run alert.Run) alert.
 }
 
 func (r *Runner) run(ctx context.Context, a alert.Alert, run alert.Run) alert.Result {
-	p, err := r.pool(a)
-	if err != nil {
-		return alert.Unreachable("%s", err)
+	for {
+		p, err := r.pool(a)
+		if err != nil {
+			return alert.Unreachable("%s", err)
+		}
+		select {
+		case p.slots <- struct{}{}:
+		case <-ctx.Done():
+			return interrupted()
+		}
+		if r.forgotten(p) { // a driver failed on it while this run waited
+			<-p.slots
+			continue
+		}
+		start := time.Now()
+		result := r.unharmed(ctx, p, a, run)
+		result.Duration = time.Since(start)
+		<-p.slots
+		return result
 	}
-	select {
-	case p.slots <- struct{}{}:
-		defer func() { <-p.slots }()
-	case <-ctx.Done():
-		return interrupted()
+}
+
+// forgotten tells whether a pool is in use no more.
+func (r *Runner) forgotten(p *pool) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, known := range r.pools {
+		if known == p {
+			return false
+		}
 	}
-	start := time.Now()
-	result := r.unharmed(ctx, p, a, run)
-	result.Duration = time.Since(start)
-	return result
+	return true
 }
 
 func interrupted() alert.Result {
@@ -260,9 +278,10 @@ const pinged = 2 * time.Second
 
 // silent tells a query that is too slow from a server, or a network, that has gone silent
 // under an open connection: it asks something else. The failure is nil if that is answered,
-// and for a file, which may be locked.
+// for a file, which may be locked, and for a service, where one more question takes several
+// requests and may wait its turn; what it does not answer has its own error.
 func (p *pool) silent(ctx context.Context, err error, timeout time.Duration) alert.Result {
-	if p.here || errors.As(err, new(*connectError)) {
+	if p.here || p.service() || errors.As(err, new(*connectError)) {
 		return alert.Result{}
 	}
 	limited, cancel := context.WithTimeout(ctx, pinged)
@@ -343,4 +362,16 @@ func (r *Runner) Close() error {
 	}
 	r.pools, r.named = map[string]*pool{}, map[string]*pool{}
 	return errors.Join(all...)
+}
+
+// service tells whether a database is reached by requests over HTTPS.
+func (p *pool) service() bool {
+	switch s := p.source.(type) {
+	case *bigQuery:
+		return true
+	case *sqlSource:
+		_, is := s.dialect.(*snowflakeDialect)
+		return is
+	}
+	return false
 }

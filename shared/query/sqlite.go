@@ -102,6 +102,10 @@ func (*sqliteDialect) explain(err error, query string) alert.Failure {
 		text += " (" + position(query, failed.offset) + ")"
 	}
 	out := alert.Failure{Code: alert.ErrorQuery, Message: "the database refuses the query: " + text}
+	switch failed.code {
+	case sqlite3.SQLITE_READONLY_ROLLBACK, sqlite3.SQLITE_READONLY_RECOVERY, sqlite3.SQLITE_READONLY_CANTINIT, sqlite3.SQLITE_READONLY_CANTLOCK, sqlite3.SQLITE_READONLY_DBMOVED:
+		return unreachable("the file cannot be read: a program that wrote it ended in the middle of a change; let one that may write open it once (" + text + ")")
+	}
 	switch failed.code & 0xff {
 	case sqlite3.SQLITE_NOTADB:
 		return unreachable("the file is not a SQLite database: " + text)

@@ -33,6 +33,8 @@ const (
 	lockWait = 50 * time.Millisecond
 	// largestValue bounds the memory of one value, one in between included.
 	largestValue = 64 << 20
+	// largestRow bounds the values of a row together: far more than is kept of a result.
+	largestRow = 16 << 20
 )
 
 // sqliteError is a failure in SQLite's words.
@@ -263,6 +265,9 @@ func (c *sqliteConn) failed(code int32) error {
 		return &sqliteError{code, "out of memory", -1}
 	}
 	message := libc.GoString(sqlite3.Xsqlite3_errmsg(c.tls, c.db))
+	if exact := sqlite3.Xsqlite3_extended_errcode(c.tls, c.db); exact&0xff == code {
+		code = exact
+	}
 	return &sqliteError{code, message, int(sqlite3.Xsqlite3_error_offset(c.tls, c.db))}
 }
 
@@ -339,10 +344,25 @@ func (r *sqliteRows) Next(cells []driver.Value) error {
 	if !there {
 		return io.EOF
 	}
+	size := 0
+	for i := range cells {
+		if size += r.size(int32(i)); size > largestRow {
+			return guarded(alert.ErrorSizeCap, "a row of the result is larger than %d MiB; select fewer columns", largestRow>>20)
+		}
+	}
 	for i := range cells {
 		cells[i] = r.cell(int32(i))
 	}
 	return nil
+}
+
+// size is how many bytes a text or a blob has.
+func (r *sqliteRows) size(i int32) int {
+	switch sqlite3.Xsqlite3_column_type(r.conn.tls, r.handle, i) {
+	case sqlite3.SQLITE_TEXT, sqlite3.SQLITE_BLOB:
+		return int(sqlite3.Xsqlite3_column_bytes(r.conn.tls, r.handle, i))
+	}
+	return 0
 }
 
 // cell is a value by the type of what is stored.

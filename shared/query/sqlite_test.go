@@ -109,3 +109,41 @@ func TestAHugeValueIsStoppedInBoundedMemory(t *testing.T) {
 		works(t, r, "SELECT 'OK' AS status")
 	})
 }
+
+func TestARowOfManyHugeValuesIsStoppedInBoundedMemory(t *testing.T) {
+	w := openSQLite(t)
+	w.exec(t, "CREATE TABLE orders (n)")
+	r := w.runner(t, 1)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	message := fails(t, ask(t, r, "SELECT 'OK' AS status"+strings.Repeat(", zeroblob(60000000)", 6)), alert.ErrorSizeCap)
+	runtime.ReadMemStats(&after)
+	require.Contains(t, message, "a row of the result is larger than 16 MiB; select fewer columns")
+	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(32<<20), "it is not copied")
+}
+
+// A program that dies within a change leaves a journal that must be played back, which only
+// a program that writes can do.
+func TestASQLiteFileWhoseWriterDiedIsUnreachable(t *testing.T) {
+	w := openSQLite(t)
+	w.exec(t, "CREATE TABLE orders (n)", "INSERT INTO orders VALUES (1)")
+	dir := t.TempDir()
+	writer, err := sql.Open("sqlite", filepath.Join(w.dir, "shop.db")+"?_pragma=journal_mode(delete)&_pragma=cache_size(2)")
+	require.NoError(t, err)
+	change, err := writer.Begin()
+	require.NoError(t, err)
+	for range 200 {
+		_, err = change.Exec("INSERT INTO orders VALUES (randomblob(2000))")
+		require.NoError(t, err)
+	}
+	for _, name := range []string{"shop.db", "shop.db-journal"} {
+		data, err := os.ReadFile(filepath.Join(w.dir, name))
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), data, 0o600))
+	}
+	require.NoError(t, change.Rollback())
+	require.NoError(t, writer.Close())
+	w.dir = dir
+	message := fails(t, ask(t, w.runner(t, 1), "SELECT 'OK' AS status, count(*) AS actual_value FROM orders"), alert.ErrorUnreachable)
+	require.Contains(t, message, "a program that wrote it ended in the middle of a change")
+}

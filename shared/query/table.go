@@ -33,10 +33,9 @@ func table(rows *sql.Rows, d dialect, most caps) (*alert.Table, error) {
 		row := make([]alert.Value, len(cells))
 		for i, cell := range cells {
 			row[i] = d.value(types[i], cell)
-			size += len(row[i].String())
-		}
-		if size > most.bytes {
-			return t, tooLarge(most.bytes)
+			if size += len(row[i].String()); size > most.bytes {
+				return t, tooLarge(most.bytes)
+			}
 		}
 		t.Rows = append(t.Rows, row)
 	}
