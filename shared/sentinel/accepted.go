@@ -7,10 +7,10 @@ import (
 	"github.com/sqlsentinel/sqlsentinel/shared/alert"
 )
 
-// accepted are the deliveries that receivers took and the store could not record, because
+// Accepted are the deliveries that receivers took and the store could not record, because
 // its disk was full, say. This process does not send them again: when it claims one once
-// more, it records it.
-type accepted struct {
+// more, it records it. The zero value is ready; it is safe for concurrent use.
+type Accepted struct {
 	mu   sync.Mutex
 	refs map[Ref]bool
 }
@@ -19,7 +19,7 @@ type accepted struct {
 const mostAccepted = 10_000
 
 // note keeps a delivery that was sent, unless that is recorded (or another sender has it).
-func (a *accepted) note(d alert.Delivery, recorded error) {
+func (a *Accepted) note(d alert.Delivery, recorded error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if recorded == nil || errors.Is(recorded, ErrUnclaimable) {
@@ -32,7 +32,7 @@ func (a *accepted) note(d alert.Delivery, recorded error) {
 	a.refs[Ref{d.ID, d.Try}] = true
 }
 
-func (a *accepted) has(d alert.Delivery) bool {
+func (a *Accepted) has(d alert.Delivery) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.refs[Ref{d.ID, d.Try}]

@@ -37,6 +37,7 @@ func (s *Sentinel) Deliver(ctx context.Context, ref Ref) (Delivered, error) {
 		if _, err := s.Outbox.Redrive(ctx, ref.ID, s.Now()); err != nil && !errors.Is(err, ErrNotFound) {
 			return Delivered{}, fmt.Errorf("deliver %s: %w", ref.ID, err)
 		}
+		d.Status, d.DueAt, d.SettledAt = alert.Pending, s.Now(), time.Time{} // as it is now, by this call or another
 	case d.Status.Settled() || d.Try != ref.Try:
 		return Delivered{Delivery: d}, nil
 	}
@@ -72,7 +73,7 @@ func (s *Sentinel) Attempt(ctx context.Context, d alert.Delivery) (Delivered, er
 // conclude decides what to do with a claimed delivery, does it and settles it.
 func (s *Sentinel) conclude(ctx context.Context, c Claim) (Delivered, error) {
 	d := c.Delivery
-	if s.accepted.has(d) {
+	if s.Accepted.has(d) {
 		return s.settle(ctx, c, outcome{status: alert.Sent, attempts: d.Attempts})
 	}
 	switch waiting, err := s.predecessors(ctx, c); {
@@ -205,7 +206,7 @@ func (s *Sentinel) settle(ctx context.Context, c Claim, o outcome) (Delivered, e
 		return err
 	})
 	if o.status == alert.Sent {
-		s.accepted.note(d, err)
+		s.Accepted.note(d, err)
 	}
 	if err == nil {
 		s.enqueue(ctx, told)

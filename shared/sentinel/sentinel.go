@@ -35,6 +35,9 @@ type Options struct {
 	// Pause waits while Drain has nothing due; it reports false if ctx ended first. Nil
 	// means a timer. A virtual clock moves itself on here.
 	Pause func(ctx context.Context, d time.Duration) bool
+	// Accepted is what receivers took and the store could not record: one that outlives this
+	// Sentinel, where another takes its place. Nil means its own.
+	Accepted *Accepted
 	// Log takes what a caller cannot be told by an error; nil discards it.
 	Log *slog.Logger
 }
@@ -42,7 +45,6 @@ type Options struct {
 // Sentinel runs the steps. It is safe for concurrent use.
 type Sentinel struct {
 	Options
-	accepted accepted
 }
 
 // New checks the options and fills in their defaults.
@@ -64,6 +66,9 @@ func New(o Options) (*Sentinel, error) {
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Accepted == nil {
+		o.Accepted = new(Accepted)
 	}
 	return &Sentinel{Options: o}, nil
 }

@@ -91,6 +91,9 @@ type Daemon struct {
 	pruned  string // the day
 	report  sentinel.TickReport
 	moved   chan struct{} // the agenda is another
+	astray  chan struct{} // the state is no more what the file says
+	// accepted outlives the setups: what a receiver took under one is not sent under the next.
+	accepted sentinel.Accepted
 
 	ticking, sending turn                   // when the loops last turned
 	unread           atomic.Pointer[string] // why the outbox could not be read at the last look; nil: it could
@@ -118,7 +121,7 @@ func New(o Options) (*Daemon, error) {
 	if o.Grace == 0 {
 		o.Grace = defaultGrace
 	}
-	d := &Daemon{Options: o, moved: make(chan struct{}, 1), started: o.Clock.Now()}
+	d := &Daemon{Options: o, moved: make(chan struct{}, 1), astray: make(chan struct{}, 1), started: o.Clock.Now()}
 	d.metrics = newMetrics(d)
 	d.runs = &runs{do: d.evaluate}
 	return d, nil
@@ -213,6 +216,7 @@ func (d *Daemon) handOut(ctx context.Context, setup *Setup, t tick) {
 	d.metrics.jobs.WithLabelValues("skipped").Inc()
 	d.runs.working.Go(func() {
 		defer setup.users.Done()
+		d.passOver(ctx, setup, t)
 		if err := setup.steps.Skip(ctx, t.alert.ID(), t.at); err != nil {
 			d.Log.Error("record a skipped tick", "alert_name", t.alert.Name, "error", err)
 		}
@@ -248,7 +252,9 @@ func (d *Daemon) await(ctx context.Context, until time.Time) {
 }
 
 // evaluate runs one alert. Whatever goes wrong stays with it.
-func (d *Daemon) evaluate(ctx context.Context, setup *Setup, t tick) {
+func (d *Daemon) evaluate(ctx context.Context, handed *Setup, t tick) {
+	setup := d.acquire() // it may have waited, and another file be in force
+	handed.users.Done()
 	defer setup.users.Done()
 	defer func() {
 		if cause := recover(); cause != nil {
@@ -261,7 +267,8 @@ func (d *Daemon) evaluate(ctx context.Context, setup *Setup, t tick) {
 	d.passOver(ctx, setup, t)
 	got, err := setup.steps.Evaluate(ctx, t.alert.ID(), t.at)
 	switch {
-	case errors.Is(err, sentinel.ErrNotFound): // it left the file meanwhile
+	case errors.Is(err, sentinel.ErrNotFound), err == nil && got.Record.Status == alert.StatusSkipped && !got.Alert.Enabled:
+		d.strayed(setup, t)
 		return
 	case errors.Is(context.Cause(ctx), errStopped):
 		return
@@ -278,6 +285,17 @@ func (d *Daemon) evaluate(ctx context.Context, setup *Setup, t tick) {
 	}
 	r := got.Record
 	d.Log.Info("evaluated", "alert_name", r.Alert, "run_id", r.RunID, "status", r.Status, "scheduled_time", t.at, "duration_ms", r.DurationMS, "error", r.Error)
+}
+
+// strayed is for an alert that the state does not have, or has as disabled. If the file in
+// force has it, another program has changed the state: the file is read again.
+func (d *Daemon) strayed(setup *Setup, t tick) {
+	if setup != d.current() || !slices.ContainsFunc(setup.Alerts, func(a alert.Alert) bool { return a.Enabled && a.Name == t.alert.Name }) {
+		return // it left the file meanwhile
+	}
+	d.unrecorded.Add(1)
+	d.Log.Warn("the state does not have an alert of the file; the file is read again", "alert_name", t.alert.Name, "scheduled_time", t.at)
+	signal(d.astray)
 }
 
 // send makes one attempt at a delivery, with the settings of the file in force. The error,
@@ -330,7 +348,7 @@ func (d *Daemon) acquire() *Setup {
 // apply puts a setup in force. Alerts that it lacks are removed if that is agreed; else they
 // stay defined, and do not run, until another reading of the file says the same.
 func (d *Daemon) apply(ctx context.Context, setup *Setup, agreed bool) error {
-	setup.Steps.Queue = d.posts
+	setup.Steps.Queue, setup.Steps.Accepted = d.posts, &d.accepted
 	var err error
 	if setup.steps, err = sentinel.New(setup.Steps); err != nil {
 		return err

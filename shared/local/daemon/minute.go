@@ -27,8 +27,11 @@ func (d *Daemon) minute(ctx context.Context) {
 	setup := d.acquire()
 	defer setup.users.Done()
 	report, err := setup.steps.Tick(ctx, sentinel.TickOptions{Scope: setup.Scope, Attended: true})
-	if err != nil && ctx.Err() == nil {
-		d.Log.Error("look after silences, overdue alerts and deliveries", "error", err)
+	if err != nil {
+		if ctx.Err() == nil {
+			d.Log.Error("look after silences, overdue alerts and deliveries", "error", err)
+		}
+		return // what was counted last stays: nothing is well for not being seen
 	}
 	d.mu.Lock()
 	d.report = report
@@ -36,13 +39,9 @@ func (d *Daemon) minute(ctx context.Context) {
 	if n := report.Alerts[alert.StatusOverdue]; n > 0 {
 		d.Log.Warn("alerts did not run when they should have", "count", n)
 	}
-	if err == nil || report.Backlog != nil { // else it was not counted
-		d.metrics.waiting(report.Backlog, d.Clock.Now())
-	}
+	d.metrics.waiting(report.Backlog, d.Clock.Now())
 	d.prune(ctx, setup)
-	if err == nil {
-		d.beat(ctx, setup, report)
-	}
+	d.beat(ctx, setup, report)
 }
 
 // prune deletes old history, once a day.

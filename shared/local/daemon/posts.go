@@ -141,7 +141,10 @@ func (p *posts) take(ctx context.Context) (time.Time, error) {
 	if p.resting() {
 		return latest, nil
 	}
-	due, err := p.store.DueExcept(ctx, p.scope, now, batch, p.full())
+	p.mu.Lock()
+	known := len(p.held) // they are among what is due, before what is new
+	p.mu.Unlock()
+	due, err := p.store.DueExcept(ctx, p.scope, now, known+batch, p.full())
 	if err != nil {
 		return latest, err
 	}

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -24,7 +25,8 @@ const (
 func (d *Daemon) watch(ctx context.Context) {
 	seen := d.fingerprint()
 	read := seen                        // as it was when the file was last read
-	var first, changed, agree time.Time // of the changes since then
+	var first, changed, again time.Time // of the changes since then; when it is read again all the same
+	agreed := false
 	for pause := settled; ; {
 		asked := d.pause(ctx, pause)
 		if ctx.Err() != nil {
@@ -42,11 +44,11 @@ func (d *Daemon) watch(ctx context.Context) {
 		switch {
 		case asked, seen != read && (now.Sub(changed) >= settled || now.Sub(first) >= patience):
 			read = seen
-			agree = d.reload(ctx, false)
+			again, agreed = d.reload(ctx, false)
 			// What changed meanwhile is read next; so are files that are named for the first time.
 			seen, first, changed = d.fingerprint(), now, now
-		case !agree.IsZero() && !now.Before(agree):
-			agree = d.reload(ctx, true)
+		case !again.IsZero() && !now.Before(again):
+			again, agreed = d.reload(ctx, agreed)
 		}
 	}
 }
@@ -66,6 +68,8 @@ func (d *Daemon) pause(ctx context.Context, long time.Duration) bool {
 	case <-ctx.Done():
 		return false
 	case <-d.Reload:
+		return true
+	case <-d.astray:
 		return true
 	}
 }
@@ -87,33 +91,40 @@ func (d *Daemon) fingerprint() string {
 	return out.String()
 }
 
-// reload reads the file and puts it in force. It returns when to read it again, if alerts are
-// missing from it; an invalid file changes nothing.
-func (d *Daemon) reload(ctx context.Context, agreed bool) (again time.Time) {
+// errOther is a file of another name.
+var errOther = errors.New("that is another state; start the daemon again if that is meant")
+
+// reload reads the file and puts it in force. It returns when to read it again, and whether
+// what is missing then is agreed: if alerts are missing from it, or if the state could not be
+// written. An invalid file changes nothing.
+func (d *Daemon) reload(ctx context.Context, agreed bool) (again time.Time, then bool) {
 	setup, err := d.Load()
 	if err == nil {
 		again, err = d.adopt(ctx, setup, agreed)
-	}
-	if err == nil {
-		d.metrics.reloads.WithLabelValues("ok").Inc()
-		return again
+		if err == nil {
+			d.metrics.reloads.WithLabelValues("ok").Inc()
+			return again, true
+		}
+		if !errors.Is(err, errOther) {
+			again = d.Clock.Now().Add(agreement)
+		}
 	}
 	if ctx.Err() != nil {
-		return time.Time{}
+		return time.Time{}, false
 	}
 	d.metrics.reloads.WithLabelValues("failed").Inc()
 	d.mu.Lock()
 	d.problem = err.Error()
 	d.mu.Unlock()
 	d.Log.Error("the alert file cannot be used; the last good one stays in force", "error", err)
-	return time.Time{}
+	return again, agreed
 }
 
 func (d *Daemon) adopt(ctx context.Context, setup *Setup, agreed bool) (time.Time, error) {
 	var again time.Time
 	now := d.current()
 	if setup.Scope != now.Scope {
-		err := fmt.Errorf("its name was %q and is %q now: that is another state; start the daemon again if that is meant", now.Scope, setup.Scope)
+		err := fmt.Errorf("its name was %q and is %q now: %w", now.Scope, setup.Scope, errOther)
 		return again, joinClose(err, setup)
 	}
 	if !agreed {
