@@ -31,7 +31,7 @@ var planted = []struct {
 	{"a settlement ignores who holds the lease", 217, func(r runtime) runtime { return anyHolder{r} }, "does not hold its lease|not accepted under this lease|without holding its lease"},
 	{"a recovery is told to one of those who were told", 3, func(r runtime) runtime { return oneRecovery{r} }, "hears that 0 times|than a replay gives"},
 	{"a successor does not wait for its predecessor", 4, func(r runtime) runtime { return noWaiting{r} }, "before .*, which is"},
-	{"what stands behind a superseded message is forgotten", 79, func(r runtime) runtime { return forgetful{r} }, "before .*, which is"},
+	{"what stands behind a superseded message is forgotten", 87, func(r runtime) runtime { return forgetful{r} }, "before .*, which is"},
 	{"a delivery is enqueued but not stored", 1, func(r runtime) runtime { return notStored{r} }, "never stored|than a replay gives"},
 	{"a delivery whose sender died is not found again", 6, func(r runtime) runtime { return pendingOnly{r} }, "is stuck"},
 	{"an answer is not recorded", 1, func(r runtime) runtime { return unrecorded{r} }, "has not recorded it"},
