@@ -13,6 +13,7 @@ import (
 
 	"github.com/sqlsentinel/sqlsentinel/shared/alert"
 	"github.com/sqlsentinel/sqlsentinel/shared/cloud"
+	"github.com/sqlsentinel/sqlsentinel/shared/sentineltest/lambdas"
 )
 
 // failedPayments is the alert that the events of the folder name.
@@ -67,18 +68,17 @@ func TestEventsThatNothingCanBeDoneAboutAreRefusedAndNotRepeated(t *testing.T) {
 
 func TestAQueryThatKillsItsProcessIsAnErrorInTheEnd(t *testing.T) {
 	w := newWorld(t)
-	require.Empty(t, w.upload(strings.ReplaceAll(failedPayments, `SELECT 'OK' AS status, 12.50 AS actual_value`, `SELECT 'OK' AS status FROM pg_sleep(5)`)).Problem)
+	require.Empty(t, w.upload(strings.ReplaceAll(failedPayments, `SELECT 'OK' AS status, 12.50 AS actual_value`, `SELECT 'OK' AS status FROM pg_sleep(20)`)).Problem)
 	f := w.function("query")
-	go func() {
-		// Once the database has the query, the process dies over it.
-		for n := 0; n == 0 && t.Context().Err() == nil; {
-			if err := w.shop.QueryRow("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(5)%' AND pid <> pg_backend_pid()").Scan(&n); err != nil {
-				break
-			}
-		}
-		f.Kill()
-	}()
-	require.Error(t, f.Invoke(eventFile(t, "query.json"), 20*time.Second).Err)
+	answer := make(chan lambdas.Answer, 1)
+	go func() { answer <- f.Invoke(eventFile(t, "query.json"), 60*time.Second) }()
+	require.Eventually(t, func() bool {
+		var n int
+		err := w.shop.QueryRow("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'").Scan(&n)
+		return err == nil && n > 0
+	}, 30*time.Second, 10*time.Millisecond, "the database never had the query")
+	f.Kill()
+	require.ErrorIs(t, (<-answer).Err, lambdas.ErrKilled)
 	snapshot, err := w.store.Load(t.Context(), alert.ID{Scope: w.stack, Name: "Failed payments"})
 	require.NoError(t, err)
 	require.Nil(t, snapshot.State.Last, "nothing is recorded; the tick does it when the run is overdue")
