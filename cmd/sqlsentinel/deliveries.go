@@ -62,12 +62,12 @@ func (a *app) deliveriesListCommand() *cobra.Command {
 func deliveryStatuses() []string { return []string{"pending", "sending", "sent", "dead", "superseded"} }
 
 func (s *session) listDeliveries(ctx context.Context, flags deliveriesFlags) (err error) {
-	filter := sentinel.DeliveryFilter{Scope: s.file.Scope, Channel: flags.channel, Limit: flags.limit}
+	filter := sentinel.DeliveryFilter{Scope: s.file.Scope, Channel: flags.channel, Limit: flags.limit + 1}
 	if filter.Since, err = s.since(flags.since); err != nil {
 		return err
 	}
-	if flags.limit < 1 {
-		return usagef("--limit is %d; it must be at least 1", flags.limit)
+	if err := checkLimit(flags.limit); err != nil {
+		return err
 	}
 	if err := s.checkChannel(flags.channel); err != nil {
 		return err
@@ -91,7 +91,14 @@ func (s *session) listDeliveries(ctx context.Context, flags deliveriesFlags) (er
 	if err != nil {
 		return err
 	}
-	return s.printDeliveries(found)
+	found, more := newest(found, flags.limit)
+	if err := s.printDeliveries(found); err != nil {
+		return err
+	}
+	if more {
+		s.say("older messages are left out; --limit lists more")
+	}
+	return nil
 }
 
 func deliveryStatus(text string) (alert.DeliveryStatus, error) {

@@ -125,7 +125,7 @@ func (s *session) findRunByPrefix(ctx context.Context, store sentinel.Store, pre
 // printExplanation prints a run for people.
 func (s *session) printExplanation(r alert.Record, deliveries []alert.Delivery) error {
 	zone := s.zones()(r.Alert)
-	clean := func(text string) string { return printable(s.file.Secrets.Clean(text)) }
+	clean := func(text string) string { return printable(shorten(s.file.Secrets.Clean(text), prose)) }
 	var out strings.Builder
 	fmt.Fprintf(&out, "%s  %s  %s\n", s.bold(r.Alert), s.paint(string(r.Status)), printable(r.RunID))
 	fmt.Fprintf(&out, "scheduled for %s, began %s, took %s\n", clock(r.Scheduled, zone), clock(r.Started, zone), alert.Duration(r.DurationMS*1e6))
@@ -133,7 +133,7 @@ func (s *session) printExplanation(r alert.Record, deliveries []alert.Delivery) 
 		fmt.Fprintf(&out, "actual_value %s, threshold %s\n", clean(r.Actual.String()), clean(r.Threshold.String()))
 	}
 	if len(r.Context) > 0 {
-		fmt.Fprintf(&out, "context: %s\n", printable(r.Context.String()))
+		fmt.Fprintf(&out, "context: %s\n", clean(r.Context.String()))
 	}
 	if r.Error != "" {
 		fmt.Fprintf(&out, "error: %s\n", clean(r.Error))
@@ -148,7 +148,7 @@ func (s *session) printExplanation(r alert.Record, deliveries []alert.Delivery) 
 	if len(r.Instances) > 0 {
 		fmt.Fprintf(&out, "\n%s (%d rows, %d firing)\n", s.bold("Instances"), r.Rows, r.Firing)
 		for _, i := range r.Instances {
-			fmt.Fprintf(&out, "  %s  %s  actual_value %s, threshold %s\n", printable(i.Instance.String()), s.paint(string(i.Status)), clean(i.ActualValue.String()), clean(i.Threshold.String()))
+			fmt.Fprintf(&out, "  %s  %s  actual_value %s, threshold %s\n", clean(i.Instance.String()), s.paint(string(i.Status)), clean(i.ActualValue.String()), clean(i.Threshold.String()))
 		}
 	}
 	out.WriteString("\n" + s.bold("Messages") + "\n")

@@ -74,6 +74,24 @@ alerts:
 	jump(0)
 	goesOn("right again", "ALERT")
 	w.hears(team, 3, "alert")
+	answer := func(status int) (heard int) {
+		team.mu.Lock()
+		defer team.mu.Unlock()
+		team.status = status
+		return len(team.bodies)
+	}
+	answer(503)
+	stock(9)
+	jump(0)
+	goesOn("the receiver fails", "OK")
+	w.eventually("the recovery waits", func() bool { return strings.Count(w.log.String(), `"status":"pending"`) >= 3 })
+	jump(-24 * time.Hour)
+	heard := answer(200)
+	w.eventually("it goes by the clock as it is now", func() bool {
+		team.mu.Lock()
+		defer team.mu.Unlock()
+		return len(team.bodies) > heard && strings.Contains(team.bodies[len(team.bodies)-1], `"event":"recovery"`)
+	})
 	require.NoError(t, w.process.Process.Signal(syscall.SIGTERM))
 	require.NoError(t, w.process.Wait(), "%s", w.log)
 }

@@ -53,12 +53,12 @@ func (a *app) addChannel(c *cobra.Command, into *string, help string) {
 }
 
 func (s *session) history(ctx context.Context, flags historyFlags) (err error) {
-	filter := sentinel.HistoryFilter{Scope: s.file.Scope, Channel: flags.channel, Limit: flags.limit}
+	filter := sentinel.HistoryFilter{Scope: s.file.Scope, Channel: flags.channel, Limit: flags.limit + 1}
 	if filter.Since, err = s.since(flags.since); err != nil {
 		return err
 	}
-	if flags.limit < 1 {
-		return usagef("--limit is %d; it must be at least 1", flags.limit)
+	if err := checkLimit(flags.limit); err != nil {
+		return err
 	}
 	if err := s.checkChannel(flags.channel); err != nil {
 		return err
@@ -75,11 +75,34 @@ func (s *session) history(ctx context.Context, flags historyFlags) (err error) {
 	if err != nil {
 		return err
 	}
+	records, more := newest(records, flags.limit)
 	posts := &posts{byID: map[string]post{}}
 	if err := posts.completeRecords(ctx, store, records); err != nil {
 		return err
 	}
-	return s.printHistory(records, posts)
+	if err := s.printHistory(records, posts); err != nil {
+		return err
+	}
+	if more {
+		s.say("older runs are left out; --limit lists more")
+	}
+	return nil
+}
+
+// maxLimit bounds --limit.
+const maxLimit = 1_000_000
+
+// checkLimit refuses a --limit that nobody means.
+func checkLimit(n int) error {
+	if n < 1 || n > maxLimit {
+		return usagef("--limit is %d; it must be from 1 to %d", n, maxLimit)
+	}
+	return nil
+}
+
+// newest leaves out what was read beyond the limit, and tells whether there was any.
+func newest[T any](all []T, limit int) ([]T, bool) {
+	return all[:min(len(all), limit)], len(all) > limit
 }
 
 // printHistory prints records as JSON or as a table.

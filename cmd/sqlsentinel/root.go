@@ -67,11 +67,30 @@ func (a *app) addCommands(root *cobra.Command) {
 	root.SetHelpCommandGroupID("more")
 	root.SetCompletionCommandGroupID("more")
 	root.InitDefaultCompletionCmd("completion")
+	root.InitDefaultHelpCmd()
 	for _, c := range root.Commands() {
-		if c.Name() == "completion" {
+		switch c.Name() {
+		case "completion":
 			c.Args, c.RunE = oneOf("bash", "fish", "powershell", "zsh"), showHelp
+		case "help":
+			c.Args = helpTopic
 		}
 	}
+}
+
+// helpTopic is for `help`: what it is asked of is a command.
+func helpTopic(c *cobra.Command, args []string) error {
+	found, rest, err := c.Root().Find(args)
+	if err == nil && (len(rest) == 0 || !found.HasSubCommands()) {
+		return nil
+	}
+	var names []string
+	for _, x := range found.Commands() {
+		if x.IsAvailableCommand() {
+			names = append(names, x.Name())
+		}
+	}
+	return unknown("command", args[len(args)-max(len(rest), 1)], names)
 }
 
 // oneOf is for a command that only groups others: it takes no argument that is none of them.

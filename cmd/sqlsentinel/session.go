@@ -143,8 +143,8 @@ func (a *app) loadQuietly(path string) (*session, error) {
 	return a.loadWith(path, func(*config.Options) {})
 }
 
-func (a *app) loadWith(path string, change func(*config.Options)) (*session, error) {
-	path, err := a.configPath(path)
+func (a *app) loadWith(named string, change func(*config.Options)) (*session, error) {
+	path, err := a.configPath(named)
 	if err != nil {
 		return nil, err
 	}
@@ -157,6 +157,9 @@ func (a *app) loadWith(path string, change func(*config.Options)) (*session, err
 	if errors.Is(err, fs.ErrNotExist) {
 		if path == defaultConfig && a.variable("SQLSENTINEL_CONFIG") == "" {
 			return nil, usagef("there is no %s here; name an alert file, or write a first one with `sqlsentinel init`", path)
+		}
+		if named == "" && a.variable("SQLSENTINEL_CONFIG") != "" {
+			err = fmt.Errorf("$SQLSENTINEL_CONFIG: %w", err)
 		}
 		return nil, &failure{exitUsage, err}
 	}

@@ -175,6 +175,12 @@ func (s *session) testDelivery(x alert.Alert, state alert.State, t alert.Target,
 		m.Instances = append(m.Instances, last.Instances...)
 		m.Firing = last.Firing
 	}
+	if event == alert.EventRecovery {
+		m.Firing = 0
+		for i := range m.Instances {
+			m.Instances[i].Status, m.Instances[i].Change = alert.StatusOK, "recovered"
+		}
+	}
 	return alert.Delivery{ID: id, Scope: s.file.Scope, Alert: x.Name, Target: t, Message: m, CreatedAt: now, Status: alert.Pending, Try: 1, DueAt: now}
 }
 

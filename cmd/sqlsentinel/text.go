@@ -71,10 +71,14 @@ func plural(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
+// cell and prose bound what is printed of a value, in a table and elsewhere: JSON has all
+// of it.
+const cell, prose = 60, 1000
+
 // shown is a value as a table shows it: an absent one is blank.
 func shown(v alert.Value) string {
 	if v.IsNull() {
 		return ""
 	}
-	return v.String()
+	return shorten(v.String(), cell)
 }

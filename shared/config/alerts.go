@@ -39,6 +39,7 @@ type reading struct {
 	schedule, zone, forNode      *yaml.Node
 	noData, timeout              bool
 	errorOwners, queryRead       bool
+	wrongTargets                 bool
 	notify                       *yaml.Node
 }
 
@@ -198,7 +199,9 @@ func (r *reading) notifyTargets(n *yaml.Node, path string) {
 	if target := r.follow(n); target != nil && target.Kind == yaml.SequenceNode && len(target.Content) == 0 {
 		return // recorded only, which the warning says
 	}
+	before := len(r.problems)
 	r.a.Notify = r.targets(n, path)
+	r.wrongTargets = len(r.problems) > before
 }
 
 // maxTargets bounds the targets of an alert, for one run may send 90 messages.
@@ -244,7 +247,7 @@ func (r *reading) complete(path string) {
 	if total > maxTargets {
 		r.wrong(r.item, join(path, "notify"), "the alert has %d targets; %d are allowed", total, maxTargets)
 	}
-	if len(r.a.Notify) == 0 && r.name != nil {
+	if len(r.a.Notify) == 0 && !r.wrongTargets && r.name != nil {
 		r.warn(r.name, join(path, "notify"), "the alert tells nobody: it is recorded only")
 	}
 	r.checkQuery(db, path)

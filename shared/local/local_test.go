@@ -196,6 +196,37 @@ func TestARememberedDefinitionIsUsedOnlyForItsFingerprint(t *testing.T) {
 	require.Empty(t, load(t, s, "a").Definition.Alert.Description)
 }
 
+// A clock that is set back leaves deliveries whose time will not come for long.
+func TestADeliveryThatWaitsForAClockThatWasSetBackIsDueAtOnce(t *testing.T) {
+	s, later := open(t, local.Options{}), noon.Add(24*time.Hour)
+	define(t, s, "a")
+	enqueue := func(id string, due time.Time) alert.Delivery {
+		d := alert.Delivery{
+			ID: id, Scope: "test", Alert: "a", Target: alert.Target{ID: "t", Channel: "webhook", Label: "t"},
+			Message: alert.Message{EventID: id, Event: alert.EventAlert}, CreatedAt: later, DueAt: due, Status: alert.Pending, Try: 1,
+		}
+		require.NoError(t, s.Commit(t.Context(), sentinel.Commit{ID: alert.ID{Scope: "test", Name: "a"}, Deliveries: []alert.Delivery{d}}))
+		return d
+	}
+	astray, soon := enqueue("astray", later), enqueue("soon", noon.Add(sentinel.LongestPause))
+	ids := func(now time.Time, limit int, except ...string) (ids []string) {
+		due, err := s.DueExcept(t.Context(), "test", now, limit, except)
+		require.NoError(t, err)
+		for _, d := range due {
+			ids = append(ids, d.ID)
+		}
+		return ids
+	}
+	require.Equal(t, []string{"astray"}, ids(noon, 0))
+	require.Empty(t, ids(noon, 0, "t"))
+	require.Equal(t, []string{"soon"}, ids(soon.DueAt, 1))
+	_, err := s.Claim(t.Context(), soon, noon, noon.Add(time.Minute))
+	require.ErrorIs(t, err, sentinel.ErrUnclaimable, "its time comes")
+	_, err = s.Claim(t.Context(), astray, noon, noon.Add(time.Minute))
+	require.NoError(t, err)
+	require.Empty(t, ids(noon, 0), "it is leased")
+}
+
 func definition(name string) sentinel.Definition {
 	return sentinel.Definition{Alert: alert.Alert{Scope: "test", Name: name, Enabled: true}, Fingerprint: "of " + name}
 }

@@ -56,9 +56,10 @@ func wake(d alert.Delivery) any {
 	return sortable(d.DueAt)
 }
 
-// takeQuery claims a delivery that is pending and due, or whose lease has ended.
+// takeQuery claims a delivery that is pending and due, as astray is too, or whose lease
+// has ended.
 const takeQuery = `UPDATE deliveries SET crashes = crashes + (status = 'sending'), status = 'sending', lease = ?1, lease_until = ?2, wake = ?2, swept = 0
-	WHERE id = ?3 AND try = ?4 AND (status = 'pending' AND ifnull(due, ?5) <= ?5 OR status = 'sending' AND ifnull(lease_until, ?5) <= ?5)
+	WHERE id = ?3 AND try = ?4 AND (status = 'pending' AND (ifnull(due, ?5) <= ?5 OR due > ?6) OR status = 'sending' AND ifnull(lease_until, ?5) <= ?5)
 	RETURNING try_started, attempts, crashes, due, last_error`
 
 // Claim implements sentinel.Outbox.
@@ -67,7 +68,7 @@ func (s *Store) Claim(ctx context.Context, d alert.Delivery, now, until time.Tim
 	out := sentinel.Claim{Lease: d.Lease}
 	err := s.changeSoon(ctx, "claim a delivery", func(t *txn) error {
 		var started, due sql.NullInt64
-		found, err := t.first(takeQuery, []any{d.Lease, sortable(until), d.ID, d.Try, sortable(now)},
+		found, err := t.first(takeQuery, []any{d.Lease, sortable(until), d.ID, d.Try, sortable(now), sortable(now.Add(sentinel.LongestPause))},
 			&started, &d.Attempts, &d.Crashes, &due, &d.LastError)
 		if err != nil {
 			return err

@@ -29,8 +29,12 @@ func slow(n int) time.Duration {
 	return time.Hour
 }
 
-// maxWait bounds what a receiver may ask for.
+// maxWait bounds a pause, and what a receiver may ask for.
 const maxWait = time.Hour
+
+// LongestPause is longer than any pause between two attempts, with its jitter. What is due
+// later than this was written by a clock that has been set back since.
+const LongestPause = 2 * time.Hour
 
 // judge turns the answer of a send into an outcome: sent; a wait that the receiver asked
 // for, which is no attempt; the next attempt, first the fast ones, then the slow ones; or
@@ -57,7 +61,7 @@ func judge(d alert.Delivery, err error, now time.Time, jitter float64) outcome {
 	} else {
 		out.attempts++
 		if out.attempts < t.Attempts {
-			pause, out.soon = t.Backoff.Std()<<min(out.attempts-1, 10), true
+			pause, out.soon = min(t.Backoff.Std()<<min(out.attempts-1, 10), maxWait), true
 		} else {
 			pause = slow(out.attempts - t.Attempts)
 		}
