@@ -29,7 +29,15 @@ type entry struct {
 	// seen is the last tick that was handed out, or from when on ticks count.
 	seen time.Time
 	next time.Time // zero: never again
+	// again is when the run of seen, which could not be recorded, is tried once more; zero:
+	// not. failed counts these runs one after the other.
+	again  time.Time
+	failed int
 }
+
+// firstRetry is how long after a run that could not be recorded it is tried again; the
+// pause doubles until lastRetry.
+const firstRetry, lastRetry = time.Minute, time.Hour
 
 // backwards is how far a clock may be set back before its ticks come again; alert.Decide
 // takes a last run that lies further in the future for a bad clock.
@@ -73,9 +81,13 @@ func (g *agenda) due(now time.Time) []tick {
 	for _, e := range g.entries {
 		if e.seen.After(now.Add(backwards)) { // the clock was set back
 			e.seen = now
-			e.next = e.schedule.Next(now)
+			e.next, e.again = e.schedule.Next(now), time.Time{}
 		}
 		if e.next.IsZero() || e.next.After(now) {
+			if !e.again.IsZero() && !e.again.After(now) {
+				e.again = time.Time{}
+				out = append(out, tick{alert: e.alert, at: e.seen})
+			}
 			continue
 		}
 		latest := e.schedule.Previous(now)
@@ -84,7 +96,7 @@ func (g *agenda) due(now time.Time) []tick {
 			t.missed, t.last = t.missed+1, at
 		}
 		out = append(out, t)
-		e.seen, e.next = latest, e.schedule.Next(latest)
+		e.seen, e.next, e.again = latest, e.schedule.Next(latest), time.Time{}
 	}
 	slices.SortFunc(out, func(a, b tick) int {
 		return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.alert.Name, b.alert.Name))
@@ -92,12 +104,29 @@ func (g *agenda) due(now time.Time) []tick {
 	return out
 }
 
+// ended notes whether the run of a tick was recorded. One that was not comes again, unless
+// a later tick has come by then.
+func (g *agenda) ended(name string, at time.Time, recorded bool, now time.Time) {
+	e := g.entries[name]
+	if e == nil || !e.seen.Equal(at) {
+		return
+	}
+	if recorded {
+		e.failed = 0
+		return
+	}
+	e.again = now.Add(min(firstRetry<<min(e.failed, 10), lastRetry))
+	e.failed++
+}
+
 // next is when the next tick comes; the zero time if none does.
 func (g *agenda) next() time.Time {
 	var first time.Time
 	for _, e := range g.entries {
-		if !e.next.IsZero() && (first.IsZero() || e.next.Before(first)) {
-			first = e.next
+		for _, at := range []time.Time{e.next, e.again} {
+			if !at.IsZero() && (first.IsZero() || at.Before(first)) {
+				first = at
+			}
 		}
 	}
 	return first

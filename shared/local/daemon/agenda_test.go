@@ -154,3 +154,31 @@ func TestAClockThatIsSetBackADayDoesNotStopTheAlerts(t *testing.T) {
 	require.NoError(t, later.set([]alert.Alert{every(5)}, since(noon), back))
 	require.Len(t, later.due(back.Add(5*time.Minute)), 1)
 }
+
+func TestARunThatCouldNotBeRecordedComesAgain(t *testing.T) {
+	var g agenda
+	hourly := every(5)
+	hourly.Schedule = "@hourly"
+	require.NoError(t, g.set([]alert.Alert{hourly}, since(noon.Add(-time.Minute)), noon))
+	require.Len(t, g.due(noon), 1)
+	now := noon
+	for _, pause := range []time.Duration{time.Minute, 2 * time.Minute, 4 * time.Minute} {
+		g.ended(hourly.Name, noon, false, now)
+		require.Equal(t, now.Add(pause), g.next())
+		require.Empty(t, g.due(now.Add(pause-time.Second)))
+		now = now.Add(pause)
+		again := g.due(now)
+		require.Len(t, again, 1)
+		require.Equal(t, noon, again[0].at)
+		require.Zero(t, again[0].missed)
+		require.Empty(t, g.due(now), "once")
+	}
+	g.ended(hourly.Name, noon, false, now)
+	require.Equal(t, noon.Add(time.Hour), g.due(noon.Add(time.Hour))[0].at, "a later tick takes its place")
+	require.Empty(t, g.due(noon.Add(61*time.Minute)))
+	g.ended(hourly.Name, noon, false, now)
+	require.Equal(t, noon.Add(2*time.Hour), g.next(), "it is of the past")
+	g.ended(hourly.Name, noon.Add(time.Hour), true, now)
+	require.Equal(t, noon.Add(2*time.Hour), g.next())
+	g.ended("gone", noon, false, now)
+}

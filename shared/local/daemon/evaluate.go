@@ -54,16 +54,19 @@ func (d *Daemon) evaluate(ctx context.Context, handed *Setup, t tick) {
 	got, err := setup.steps.Evaluate(ctx, t.alert.ID(), t.at)
 	switch {
 	case errors.Is(err, sentinel.ErrNotFound), err == nil && got.Record.Status == alert.StatusSkipped && !got.Alert.Enabled:
+		d.ended(t, false)
 		d.strayed(setup, t)
 		return
 	case errors.Is(context.Cause(ctx), errStopped):
 		return
 	case err != nil:
+		d.ended(t, false)
 		d.unrecorded.Add(1)
 		d.metrics.jobs.WithLabelValues("failed").Inc()
 		d.Log.Error("a run could not be recorded", "alert_name", t.alert.Name, "scheduled_time", t.at, "error", err)
 		return
 	}
+	d.ended(t, true)
 	d.unrecorded.Store(0)
 	d.metrics.jobs.WithLabelValues("run").Inc()
 	if got.Order == alert.Fresh && got.Record.Status != alert.StatusSkipped {
@@ -71,6 +74,16 @@ func (d *Daemon) evaluate(ctx context.Context, handed *Setup, t tick) {
 	}
 	r := got.Record
 	d.Log.Info("evaluated", "alert_name", r.Alert, "run_id", r.RunID, "status", r.Status, "scheduled_time", t.at, "duration_ms", r.DurationMS, "error", r.Error)
+}
+
+// ended tells the agenda what became of a run.
+func (d *Daemon) ended(t tick, recorded bool) {
+	d.mu.Lock()
+	d.agenda.ended(t.alert.Name, t.at, recorded, d.Clock.Now())
+	d.mu.Unlock()
+	if !recorded {
+		signal(d.moved)
+	}
 }
 
 // strayed is for an alert that the state does not have, or has as disabled. If the file in

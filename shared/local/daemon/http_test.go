@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -78,6 +79,28 @@ func TestADaemonWhoseRunsAllFailIsNotHealthy(t *testing.T) {
 		time.Sleep(time.Minute)
 		code, _ := d.get("/health")
 		require.Equal(t, 200, code, "it is well again")
+	})
+}
+
+// TestADailyRunThatCouldNotBeRecordedDoesNotWaitADay: the state is out of order when it is time.
+func TestADailyRunThatCouldNotBeRecordedDoesNotWaitADay(t *testing.T) {
+	play(t, func(r *rig) {
+		daily := minutely("a", "webhook-team")
+		at := time.Now().UTC().Truncate(time.Minute).Add(time.Minute)
+		daily.Schedule = fmt.Sprintf("%d %d * * *", at.Minute(), at.Hour())
+		r.alerts = []alert.Alert{daily}
+		r.says(alert.StatusAlert)
+		r.start(r.store)
+		time.Sleep(time.Until(at.Add(-time.Second)))
+		r.spoil("ALTER TABLE history RENAME TO gone")
+		time.Sleep(3 * time.Minute)
+		r.spoil("ALTER TABLE gone RENAME TO history")
+		time.Sleep(10 * time.Minute)
+		require.Len(t, r.told(), 1)
+		runs := r.history()
+		require.Len(t, runs, 1)
+		require.True(t, runs[0].Scheduled.Equal(at))
+		require.Len(t, r.queries(), 3, "at once, a minute later, and two minutes later")
 	})
 }
 
