@@ -249,7 +249,7 @@ alerts:
 	code, text, errs := c.call(t.Context(), "status")
 	require.Zero(t, code)
 	require.Contains(t, text, "stock")
-	require.Contains(t, errs, "the alert file is not valid, and not in force")
+	require.Contains(t, errs, "the alert file cannot be used as it is read here")
 	require.Contains(t, errs, `did you mean "query"`)
 	_, text = w.get("/metrics")
 	require.Contains(t, text, "sqlsentinel_config_last_reload_successful 0")

@@ -98,7 +98,7 @@ func (a *app) redriveCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "redrive [CONFIG] ID...",
 		Short: "Make dead messages due again",
-		Long: `Makes dead messages due again, with all their attempts before them. The next run sends them.
+		Long: `Makes dead messages due again, with all their attempts before them. A daemon sends them at once; without one, the next run does.
 If the first argument is not the id of a delivery, it is CONFIG.`,
 		Example: `  sqlsentinel deliveries redrive dlv_7q2f && sqlsentinel run
   sqlsentinel deliveries redrive --all-dead`,
@@ -170,7 +170,7 @@ func (s *session) redrive(ctx context.Context, ids []string) (err error) {
 		return nil
 	}
 	if s.stack == nil {
-		s.say("`sqlsentinel run` sends what is due")
+		s.say("a daemon sends them now; without one, `sqlsentinel run` does")
 	}
 	return nil
 }

@@ -6,12 +6,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/sqlsentinel/sqlsentinel/shared/local"
 )
 
 func (a *app) healthcheckCommand() *cobra.Command {
@@ -94,14 +99,7 @@ func (a *app) ask(ctx context.Context, address, path string) (string, error) {
 
 // deep tries everything that the file needs.
 func (s *session) deep(ctx context.Context) error {
-	state := check{Kind: "state", Name: "state", act: func(ctx context.Context) error {
-		store, err := s.openFile(ctx)
-		if err != nil {
-			return err
-		}
-		return errors.Join(store.Writable(ctx), store.Close())
-	}}
-	checks := append(s.perform(ctx, []check{state}), s.connect(ctx)...)
+	checks := append(s.perform(ctx, []check{{Kind: "state", Name: "state", act: s.tryState}}), s.connect(ctx)...)
 	var err error
 	if s.flags.json {
 		err = s.printJSON(struct {
@@ -114,4 +112,31 @@ func (s *session) deep(ctx context.Context) error {
 		return err
 	}
 	return exit(verdictOf(checks))
+}
+
+// tryState tries whether the state can be written. It neither makes nor migrates one: where
+// there is none yet, the folder must be able to take it.
+func (s *session) tryState(ctx context.Context) error {
+	path, err := s.statePath()
+	if err != nil {
+		return err
+	}
+	store, err := local.Open(ctx, local.Options{Path: path, ReadOnly: true})
+	if errors.Is(err, fs.ErrNotExist) {
+		f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".check-*")
+		if err != nil {
+			return fmt.Errorf("the state cannot be made: %w", err)
+		}
+		return errors.Join(f.Close(), os.Remove(f.Name()))
+	}
+	if err != nil {
+		return err
+	}
+	if err := store.Close(); err != nil {
+		return err
+	}
+	if store, err = s.openFile(ctx); err != nil {
+		return err
+	}
+	return errors.Join(store.Writable(ctx), store.Close())
 }

@@ -77,7 +77,7 @@ func (a *app) loadStored(ctx context.Context, path string) (*session, error) {
 		a.sayProblem(p)
 	}
 	a.secrets.Store(s.file.Secrets)
-	a.say("sqlsentinel: warning: the alert file is not valid, and not in force; the alerts are those of the last valid one")
+	a.say("sqlsentinel: warning: the alert file cannot be used as it is read here; the alerts are those of the last version that the state knows")
 	return s, nil
 }
 

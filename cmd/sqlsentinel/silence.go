@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"os"
 	"os/user"
 	"strconv"
 	"strings"
@@ -226,6 +227,9 @@ func silenceLength(text string) (time.Duration, error) {
 
 // author is the user of this machine who sets a silence.
 func (s *session) author() string {
+	if name := s.variable("SUDO_USER"); name != "" && os.Geteuid() == 0 {
+		return name
+	}
 	if u, err := user.Current(); err == nil && u.Username != "" {
 		return u.Username
 	}

@@ -77,7 +77,9 @@ func (s *session) testNotify(ctx context.Context, event alert.Event, flags testF
 	}
 	if len(deliveries) == 0 {
 		s.say("nobody is to be told: no target hears %s", event)
-		return nil
+		if !s.flags.json {
+			return nil
+		}
 	}
 	senders, err := s.openSenders()
 	if err != nil {
@@ -204,7 +206,7 @@ func testStatus(event alert.Event) alert.Status {
 
 // renderTests prints messages as they would be sent.
 func (s *session) renderTests(ctx context.Context, senders *notify.Senders, deliveries []alert.Delivery) error {
-	var out []renderedJSON
+	out := []renderedJSON{}
 	failed := 0
 	for _, d := range deliveries {
 		r := s.render(ctx, senders, d)

@@ -17,7 +17,7 @@ func (a *app) unsilenceCommand() *cobra.Command {
 		Use:   "unsilence [CONFIG] --alert NAME",
 		Short: "End the silences of an alert",
 		Long: `Ends the silences of an alert, or the one of an instance. What is open and was held back is told
-by the next run.`,
+within a minute where a daemon runs or on AWS, else by the next run.`,
 		Example: `  sqlsentinel unsilence --alert "Daily revenue"
   sqlsentinel unsilence --alert "Failed payments" --instance region=EU`,
 		Args: configOnly(),
@@ -93,7 +93,7 @@ func (s *session) sayUnsilenced(name string, ended int) error {
 	case ended == 0:
 		return s.print("%q was not silenced", name)
 	}
-	when := "by the next run"
+	when := "within a minute by a daemon, else by the next run"
 	if s.stack != nil {
 		when = "within a minute"
 	}

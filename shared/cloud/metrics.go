@@ -96,7 +96,7 @@ func (m *Metrics) Refused() { m.put(nil, map[string]float64{"events_refused_tota
 func (m *Metrics) Standing(r sentinel.TickReport, invalid bool) {
 	waiting := r.Waiting()
 	values := map[string]float64{
-		"invalid_config": 0, "overdue_alerts": float64(r.Alerts[alert.StatusOverdue]), "missed_runs_total": float64(len(r.Missed)),
+		"invalid_config": 0, "overdue_alerts": float64(r.Overdue), "missed_runs_total": float64(len(r.Missed)),
 		"dead_deliveries": float64(r.Dead), "stuck_deliveries": float64(waiting.Stuck), "pending_deliveries": float64(waiting.Pending),
 		"silences_active": float64(r.Silences), "episodes_open": float64(r.Episodes), "oldest_delivery_seconds": 0,
 	}

@@ -157,7 +157,7 @@ func (s *Store) Counts(ctx context.Context, scope string) (map[string]sentinel.D
 // Backlog implements sentinel.Outbox.
 func (s *Store) Backlog(ctx context.Context, scope string) ([]sentinel.Backlog, error) {
 	var all []sentinel.Backlog
-	err := s.reads.each(ctx, `SELECT channel, count(*), sum(swept >= ?), min(created) FROM deliveries INDEXED BY deliveries_open
+	err := s.reads.each(ctx, `SELECT channel, count(*), sum(swept >= ?), min(ifnull(try_started, created)) FROM deliveries INDEXED BY deliveries_open
 		WHERE scope = ? AND wake IS NOT NULL GROUP BY channel ORDER BY channel`, []any{sentinel.StuckAfter, scope}, func(scan func(...any) error) error {
 		var b sentinel.Backlog
 		var oldest sql.NullInt64

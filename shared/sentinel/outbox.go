@@ -94,7 +94,7 @@ type Backlog struct {
 	// Pending counts the deliveries that are not settled, Stuck those of them that were swept
 	// StuckAfter times and that nobody claimed.
 	Pending, Stuck int
-	// Oldest is when the oldest of them was decided.
+	// Oldest is when the oldest of them was decided, or redriven.
 	Oldest time.Time
 }
 
@@ -108,8 +108,12 @@ func BacklogOf(open []alert.Delivery) []Backlog {
 		if d.Swept >= StuckAfter {
 			b.Stuck++
 		}
-		if b.Oldest.IsZero() || d.CreatedAt.Before(b.Oldest) {
-			b.Oldest = d.CreatedAt
+		began := d.CreatedAt
+		if !d.TryStarted.IsZero() {
+			began = d.TryStarted
+		}
+		if b.Oldest.IsZero() || began.Before(b.Oldest) {
+			b.Oldest = began
 		}
 		sums[b.Channel] = b
 	}

@@ -30,9 +30,11 @@ const StuckAfter = 5
 
 // A TickReport says what Tick found and did.
 type TickReport struct {
-	// Alerts counts those that are enabled, by their standing; one whose last run never came
-	// stays OVERDUE until one comes.
+	// Alerts counts those that are enabled, by their standing.
 	Alerts map[alert.Status]int
+	// Overdue counts those of them whose latest run is overdue, however they stand; one whose
+	// last run never came stays so until one comes.
+	Overdue int
 	// Missed are the alerts whose run never came; it is recorded now.
 	Missed []string
 	// Released counts the messages that the end of silences set free, Swept the deliveries
@@ -109,16 +111,12 @@ func (s *Sentinel) attend(ctx context.Context, d Definition, state alert.State, 
 	patient := d.Alert
 	patient.Timeout = max(patient.Timeout, alert.Duration(o.MissedAfter))
 	tick, overdue := alert.Overdue(patient, state, schedule, d.ScheduledSince, now)
-	switch {
-	case !overdue && state.Stopped():
-		report.Alerts[alert.StatusOverdue]++
-		return nil
-	case !overdue:
-		report.Alerts[alert.Standing(d.Alert, state, false)]++
-		return nil
+	late := overdue || state.Stopped()
+	report.Alerts[alert.Standing(d.Alert, state, late)]++
+	if late {
+		report.Overdue++
 	}
-	report.Alerts[alert.StatusOverdue]++
-	if o.Attended {
+	if !overdue || o.Attended {
 		return nil
 	}
 	missed, err := s.Missed(ctx, d.Alert.ID(), tick)

@@ -273,10 +273,10 @@ func (s *Syncer) beat(ctx context.Context, status cloud.SyncStatus, report senti
 		return nil
 	}
 	stuck := report.Waiting().Stuck
-	ill := status.Problem != "" || report.Dead > 0 || stuck > 0 || report.Alerts[alert.StatusOverdue] > 0
+	ill := status.Problem != "" || report.Dead > 0 || stuck > 0 || report.Overdue > 0
 	if ill {
 		s.Log.Warn("the heartbeat is not sent: the watching itself is ill", "invalid_config", status.Problem != "", "dead", report.Dead,
-			"stuck", stuck, "overdue", report.Alerts[alert.StatusOverdue])
+			"stuck", stuck, "overdue", report.Overdue)
 		return nil
 	}
 	if err := s.Beat(ctx, status.Heartbeat); err != nil {

@@ -58,6 +58,7 @@ func (d *Daemon) evaluate(ctx context.Context, handed *Setup, t tick) {
 		d.strayed(setup, t)
 		return
 	case errors.Is(context.Cause(ctx), errStopped):
+		d.Log.Warn("a run was cut off by the stop; it is done again at the next start", "alert_name", t.alert.Name, "scheduled_time", t.at)
 		return
 	case err != nil:
 		d.ended(t, false)

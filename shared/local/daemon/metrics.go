@@ -67,8 +67,8 @@ func (m *metrics) gauges(d *Daemon) {
 		"uptime_seconds":  {"How long the daemon runs.", func() float64 { return d.Clock.Now().Sub(d.started).Seconds() }},
 		"scheduler_jobs":  {"Alerts that have a schedule.", func() float64 { d.mu.Lock(); defer d.mu.Unlock(); return float64(len(d.agenda.entries)) }},
 		"runs_underway":   {"Runs that wait or run.", func() float64 { return float64(d.runs.depth()) }},
-		"overdue_alerts":  {"Alerts that did not run when they should have.", report(func(r sentinel.TickReport) int { return r.Alerts[alert.StatusOverdue] })},
-		"dead_deliveries": {"Messages that were given up and not redriven.", report(func(r sentinel.TickReport) int { return r.Dead })},
+		"overdue_alerts":  {"Alerts that did not run when they should have.", report(func(r sentinel.TickReport) int { return r.Overdue })},
+		"dead_deliveries": {"Messages that were given up and not redriven, until their target takes another one.", report(func(r sentinel.TickReport) int { return r.Dead })},
 		"silences_active": {"Silences that hold messages back.", report(func(r sentinel.TickReport) int { return r.Silences })},
 		"episodes_open":   {"Episodes that are open.", report(func(r sentinel.TickReport) int { return r.Episodes })},
 		"config_last_reload_successful": {"1 if the alert file, as it is now, could be read.", func() float64 {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/sqlsentinel/sqlsentinel/shared/alert"
 	"github.com/sqlsentinel/sqlsentinel/shared/sentinel"
 )
 
@@ -36,7 +35,7 @@ func (d *Daemon) minute(ctx context.Context) {
 	d.mu.Lock()
 	d.report = report
 	d.mu.Unlock()
-	if n := report.Alerts[alert.StatusOverdue]; n > 0 {
+	if n := report.Overdue; n > 0 {
 		d.Log.Warn("alerts did not run when they should have", "count", n)
 	}
 	d.metrics.waiting(report.Backlog, d.Clock.Now())
@@ -68,9 +67,9 @@ func (d *Daemon) beat(ctx context.Context, setup *Setup, report sentinel.TickRep
 	invalid := d.problem != ""
 	d.mu.Unlock()
 	still := !d.alive("deliveries", &d.sending).OK || !d.alive("schedules", &d.ticking).OK
-	if invalid || still || report.Dead > 0 || report.Alerts[alert.StatusOverdue] > 0 || d.unrecorded.Load() > 0 {
+	if invalid || still || report.Dead > 0 || report.Overdue > 0 || d.unrecorded.Load() > 0 {
 		d.Log.Warn("the heartbeat is not sent: the watching itself is ill", "invalid_config", invalid, "dead", report.Dead,
-			"overdue", report.Alerts[alert.StatusOverdue], "unrecorded", d.unrecorded.Load(), "still", still)
+			"overdue", report.Overdue, "unrecorded", d.unrecorded.Load(), "still", still)
 		return
 	}
 	if err := setup.Beat(ctx); err != nil {
