@@ -104,6 +104,21 @@ func TestADailyRunThatCouldNotBeRecordedDoesNotWaitADay(t *testing.T) {
 	})
 }
 
+func TestAnOverdueAlertStaysWhereItStands(t *testing.T) {
+	play(t, func(r *rig) {
+		r.alerts = []alert.Alert{minutely("a")}
+		r.says(alert.StatusAlert)
+		d := r.start(r.store)
+		time.Sleep(2 * time.Minute)
+		r.spoil("ALTER TABLE history RENAME TO gone")
+		time.Sleep(5 * time.Minute)
+		r.spoil("ALTER TABLE gone RENAME TO history")
+		require.Equal(t, "1", d.metric("sqlsentinel_overdue_alerts"))
+		require.Equal(t, "1", d.metric(`sqlsentinel_alerts{status="ALERT"}`), "overdue hides no alert")
+		require.Equal(t, "0", d.metric(`sqlsentinel_alerts{status="OVERDUE"}`))
+	})
+}
+
 // TestAnOutboxThatCannotBeReadIsNotReady: a damaged state may take a change, and tell nothing.
 func TestAnOutboxThatCannotBeReadIsNotReady(t *testing.T) {
 	play(t, func(r *rig) {
