@@ -119,7 +119,7 @@ func TestASenderKilledAtEachCallLosesNothingAndDoublesOnlyWhereItMust(t *testing
 			require.Eventually(t, func() bool {
 				w.again("webhook", event)
 				return w.read(d.ID).Status == alert.Sent
-			}, 20*time.Second, 200*time.Millisecond, "killed before=%v %s", before, call)
+			}, 60*time.Second, 200*time.Millisecond, "killed before=%v %s", before, call)
 			posts := w.web.take()
 			require.NotEmpty(t, posts)
 			if len(posts) > 1 {

@@ -53,7 +53,7 @@ func TestTheFunctionsMakeTheCallsThatTheEstimateReckonsWith(t *testing.T) {
 		require.Equal(t, status, answer.Run.Status, answer.Run.Error)
 		runs++
 		logged := func() bool { return strings.Count(w.function("query").Log(), `"alert_duration_seconds":`) == runs }
-		require.Eventually(t, logged, 10*time.Second, 10*time.Millisecond, "its last line, which may come after the answer")
+		require.Eventually(t, logged, 60*time.Second, 10*time.Millisecond, "its last line, which may come after the answer")
 		return ofAWS(p.seen())
 	}
 	run(alert.StatusOK)

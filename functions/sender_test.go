@@ -172,7 +172,7 @@ func TestASenderDoesNotSendToItsOwnQueue(t *testing.T) {
 	require.Eventually(t, func() bool {
 		w.invoke("sync", eventFile(t, "sync.json"))
 		return w.deliver("webhook") == 1
-	}, 20*time.Second, 100*time.Millisecond, "the sweeper enqueues it once it is past its time")
+	}, 60*time.Second, 100*time.Millisecond, "the sweeper enqueues it once it is past its time")
 }
 
 func TestASenderThatIsOutOfTimeGivesTheRestBack(t *testing.T) {
@@ -198,7 +198,7 @@ func TestASenderThatDiesIsFollowedByAnother(t *testing.T) {
 	event := batch([]alert.Delivery{d})
 	event.Records[0].Attributes["ApproximateReceiveCount"] = "2"
 	require.Equal(t, []string{"m0"}, w.again("webhook", event), "the lease of the dead sender holds")
-	require.Eventually(t, func() bool { return len(w.again("webhook", event)) == 0 }, 20*time.Second, 100*time.Millisecond, "then it ends")
+	require.Eventually(t, func() bool { return len(w.again("webhook", event)) == 0 }, 60*time.Second, 100*time.Millisecond, "then it ends")
 	got := w.read(d.ID)
 	require.Equal(t, alert.Sent, got.Status)
 	require.Equal(t, 1, got.Crashes)
@@ -217,7 +217,7 @@ func TestARotatedSecretIsReadAgain(t *testing.T) {
 		d := w.pending(1, nil)
 		w.again("webhook", batch(d))
 		return w.read(d[0].ID).Status == alert.Sent
-	}, 20*time.Second, 100*time.Millisecond)
+	}, 60*time.Second, 100*time.Millisecond)
 }
 
 func TestWhatFailsWhileSecretsCannotBeReadIsTriedAgain(t *testing.T) {

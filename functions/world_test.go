@@ -304,5 +304,5 @@ func (w *world) unlock() error {
 // after the answer.
 func (w *world) logs(name, text string) {
 	w.Helper()
-	require.Eventually(w, func() bool { return strings.Contains(w.function(name).Log(), text) }, 10*time.Second, 10*time.Millisecond, text)
+	require.Eventually(w, func() bool { return strings.Contains(w.function(name).Log(), text) }, 60*time.Second, 10*time.Millisecond, text)
 }

@@ -82,7 +82,7 @@ func TestAMessageIsHiddenForASecondOrAnHour(t *testing.T) {
 	got := receive(t, client, urls["email"])
 	require.NoError(t, q.Hide(t.Context(), urls["email"], *got[0].ReceiptHandle, 24*time.Hour), "an hour is the most at a time")
 	require.NoError(t, q.Hide(t.Context(), urls["email"], *got[1].ReceiptHandle, 100*time.Millisecond))
-	require.Eventually(t, func() bool { return len(receive(t, client, urls["email"])) == 1 }, 5*time.Second, 200*time.Millisecond)
+	require.Eventually(t, func() bool { return len(receive(t, client, urls["email"])) == 1 }, 60*time.Second, 200*time.Millisecond)
 }
 
 func TestADeadLetterIsTakenOutFromAmongOthers(t *testing.T) {

@@ -301,7 +301,7 @@ func TestACopyByVacuumOfABusyStateIsWhole(t *testing.T) {
 		}
 		done <- n
 	}()
-	require.Eventually(t, func() bool { states, _ := s.States(t.Context(), "test"); return states["a"].Version > 10 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { states, _ := s.States(t.Context(), "test"); return states["a"].Version > 10 }, 60*time.Second, time.Millisecond)
 	db, err := sql.Open("sqlite", filepath.Join(dir, "state.db"))
 	require.NoError(t, err)
 	_, err = db.Exec("VACUUM INTO ?", filepath.Join(dir, "copy.db"))

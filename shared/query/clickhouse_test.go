@@ -183,7 +183,7 @@ func TestClickHouseStopsAQueryAtItsDeadlineAndItsCap(t *testing.T) {
 	r := clickhouseRunner(t, address)
 	start := time.Now()
 	fails(t, askWithin(t, r, time.Second, "SELECT 'OK' AS status, count() FROM numbers(1000000000000) WHERE NOT ignore(sipHash64(number))"), alert.ErrorTimeout)
-	require.Less(t, time.Since(start), 5*time.Second)
+	require.Less(t, time.Since(start), 30*time.Second)
 	result := ask(t, r, "SELECT 'OK' AS status, number AS k FROM numbers(10000000)", "k")
 	require.Contains(t, fails(t, result, alert.ErrorRowCap), "1000")
 	require.NotNil(t, result.Table)

@@ -218,7 +218,7 @@ func TestSQLServerIsToldToStopAtTheDeadlineAndTheCap(t *testing.T) {
 	fails(t, ask(t, r, "SELECT 'OK' AS status FROM twice"), alert.ErrorStatements)
 	start := time.Now()
 	fails(t, askWithin(t, r, 500*time.Millisecond, "SELECT 'OK' AS status FROM deaf"), alert.ErrorTimeout)
-	require.Less(t, time.Since(start), 10*time.Second)
+	require.Less(t, time.Since(start), 30*time.Second)
 	logins := len(server.saw("login"))
 	works(t, r, "SELECT 'OK' AS status")
 	require.Len(t, server.saw("login"), logins, "a session that answers stays")

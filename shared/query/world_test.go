@@ -228,7 +228,7 @@ func fails(t *testing.T, result alert.Result, codes ...alert.Code) string {
 // soon waits for what other processes see.
 func soon(t *testing.T, condition func() bool, what string) {
 	t.Helper()
-	require.Eventually(t, condition, 10*time.Second, 5*time.Millisecond, what)
+	require.Eventually(t, condition, 60*time.Second, 5*time.Millisecond, what)
 }
 
 // background runs a query while the test looks at it.

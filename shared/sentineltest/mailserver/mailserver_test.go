@@ -249,7 +249,7 @@ func TestAHangingServerLetsGoWhenItIsClosed(t *testing.T) {
 				}
 				failed <- err
 			}()
-			require.Eventually(t, func() bool { return s.Count(at) == 1 }, 20*time.Second, time.Millisecond)
+			require.Eventually(t, func() bool { return s.Count(at) == 1 }, 60*time.Second, time.Millisecond)
 			require.Empty(t, failed)
 			require.NoError(t, s.Close())
 			require.Error(t, <-failed)
