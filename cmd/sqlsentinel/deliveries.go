@@ -16,14 +16,14 @@ import (
 func (a *app) deliveriesCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "deliveries",
-		Short: "List messages, show one, send dead ones again",
-		Args:  oneOf("list", "show", "redrive"),
+		Short: "List messages, show one, send dead ones again or drop them",
+		Args:  oneOf("list", "show", "redrive", "drop"),
 		RunE:  showHelp,
 		Example: `  sqlsentinel deliveries list --status dead
   sqlsentinel deliveries show dlv_7q2f
   sqlsentinel deliveries redrive --all-dead && sqlsentinel run`,
 	}
-	c.AddCommand(a.deliveriesListCommand(), a.deliveriesShowCommand(), a.redriveCommand())
+	c.AddCommand(a.deliveriesListCommand(), a.deliveriesShowCommand(), a.redriveCommand(), a.dropCommand())
 	return c
 }
 

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -139,6 +141,9 @@ func (s *session) redrive(ctx context.Context, ids []string) (err error) {
 	if err != nil {
 		return err
 	}
+	if dead, err = s.overtaken(ctx, store, dead, len(ids) > 0); err != nil {
+		return err
+	}
 	out := make([]deliveryJSON, 0, len(dead))
 	for _, d := range dead {
 		ref, err := store.Redrive(ctx, d.ID, s.now())
@@ -175,11 +180,120 @@ func (s *session) redrive(ctx context.Context, ids []string) (err error) {
 	return nil
 }
 
-// deadOnes finds what is to be redriven. One that is named and not dead is an error, and
-// nothing is redriven then.
+// overtaken leaves out what must not come any more: a message whose target has taken a later
+// one of the same episode would be the last word, and a wrong one. What was named is sent all
+// the same, and it is said.
+func (s *session) overtaken(ctx context.Context, outbox sentinel.Outbox, dead []alert.Delivery, named bool) ([]alert.Delivery, error) {
+	type line struct{ alert, target, episode string }
+	of := func(d alert.Delivery) line { return line{d.Alert, d.Target.ID, d.Message.EpisodeID} }
+	sent, err := outbox.Deliveries(ctx, sentinel.DeliveryFilter{Scope: s.file.Scope, Statuses: []alert.DeliveryStatus{alert.Sent}, Limit: searched})
+	if err != nil {
+		return nil, err
+	}
+	last := map[line]time.Time{}
+	for _, d := range sent {
+		if at := last[of(d)]; d.CreatedAt.After(at) {
+			last[of(d)] = d.CreatedAt
+		}
+	}
+	return slices.DeleteFunc(dead, func(d alert.Delivery) bool {
+		if !last[of(d)].After(d.CreatedAt) {
+			return false
+		}
+		text := fmt.Sprintf("%s: the %s message of %q comes after a later one of the same episode, which %s has taken", d.ID, d.Message.Event, d.Alert, d.Target.Label)
+		if named {
+			s.say("warning: %s", printable(text))
+			return false
+		}
+		s.say("%s; it is left out: drop it, or name it to send it all the same", printable(text))
+		return true
+	}), nil
+}
+
+func (a *app) dropCommand() *cobra.Command {
+	var all bool
+	c := &cobra.Command{
+		Use:   "drop [CONFIG] ID...",
+		Short: "Give dead messages up for good",
+		Long: `Settles dead messages as superseded: they will never be sent, and nobody is reminded of them any more.
+It is for those whose target is gone, or whose news is old. If the first argument is not the id of a delivery, it is CONFIG.`,
+		Example: `  sqlsentinel deliveries drop dlv_7q2f
+  sqlsentinel deliveries drop --all-dead`,
+		RunE: func(c *cobra.Command, args []string) error {
+			path, ids := splitConfig(args)
+			if all == (len(ids) > 0) {
+				return usagef("name the deliveries to drop, or give --all-dead; see %s --help", c.CommandPath())
+			}
+			s, err := a.loadStored(c.Context(), path)
+			if err != nil {
+				return err
+			}
+			return s.drop(c.Context(), ids)
+		},
+	}
+	a.addState(c)
+	a.addJSON(c)
+	c.Flags().BoolVar(&all, "all-dead", false, "drop every dead message of the file")
+	return c
+}
+
+// drop opens dead deliveries and supersedes them before anybody sends them; one that somebody
+// was quicker to claim is sent once more, and said.
+func (s *session) drop(ctx context.Context, ids []string) (err error) {
+	store, err := s.openState(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	dead, err := s.deadOnes(ctx, store, ids)
+	if err != nil {
+		return err
+	}
+	out := make([]deliveryJSON, 0, len(dead))
+	for _, d := range dead {
+		_, err := store.Redrive(ctx, d.ID, s.now())
+		if errors.Is(err, sentinel.ErrNotFound) {
+			s.say("%s is not dead any more", d.ID)
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		done, err := store.Supersede(ctx, d.ID, s.now())
+		if err != nil {
+			return err
+		}
+		if !done {
+			s.say("%s is being sent", d.ID)
+			continue
+		}
+		s.takeLetter(ctx, d)
+		d.Status = alert.Superseded
+		out = append(out, s.deliveryOf(d))
+	}
+	if s.flags.json {
+		return s.printJSON(struct {
+			Dropped []deliveryJSON `json:"dropped"`
+		}{out})
+	}
+	for _, d := range out {
+		if err := s.print("%s  %s message of %q to %s is dropped", d.ID, d.Event, d.Alert, d.Target); err != nil {
+			return err
+		}
+	}
+	if len(dead) == 0 {
+		s.say("no delivery is dead")
+	}
+	return nil
+}
+
+// deadOnes finds what is to be redriven or dropped. One that is named and not dead is an error, and
+// nothing is done then.
 func (s *session) deadOnes(ctx context.Context, outbox sentinel.Outbox, ids []string) ([]alert.Delivery, error) {
 	if len(ids) == 0 {
-		return outbox.Deliveries(ctx, sentinel.DeliveryFilter{Scope: s.file.Scope, Statuses: []alert.DeliveryStatus{alert.Dead}, Limit: searched})
+		dead, err := outbox.Deliveries(ctx, sentinel.DeliveryFilter{Scope: s.file.Scope, Statuses: []alert.DeliveryStatus{alert.Dead}, Limit: searched})
+		slices.Reverse(dead) // in the order in which they were decided
+		return dead, err
 	}
 	var out []alert.Delivery
 	for _, id := range ids {
@@ -188,7 +302,7 @@ func (s *session) deadOnes(ctx context.Context, outbox sentinel.Outbox, ids []st
 			return nil, err
 		}
 		if d.Status != alert.Dead {
-			return nil, &failure{exitFailed, fmt.Errorf("%s is %s, not dead; only a dead delivery can be redriven", d.ID, d.Status)}
+			return nil, &failure{exitFailed, fmt.Errorf("%s is %s, not dead; only a dead delivery can be redriven or dropped", d.ID, d.Status)}
 		}
 		out = append(out, d)
 	}

@@ -43,8 +43,8 @@ func (s *session) illness(ctx context.Context, store keeper) (string, error) {
 		return "", err
 	}
 	for _, o := range outages {
-		if strings.HasPrefix(o.Subject, alert.TargetSubject("")) {
-			return s.subject(o) + " takes no messages", nil
+		if name, here := s.subject(o); here && strings.HasPrefix(o.Subject, alert.TargetSubject("")) {
+			return name + " takes no messages", nil
 		}
 	}
 	return "", nil

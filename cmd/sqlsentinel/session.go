@@ -70,7 +70,7 @@ func (a *app) loadStored(ctx context.Context, path string) (*session, error) {
 		}
 		return s, err
 	}
-	if err := s.recall(ctx); err != nil || len(s.file.Alerts) == 0 {
+	if err := s.recall(ctx, problems); err != nil || len(s.file.Alerts) == 0 {
 		return nil, a.reject(problems)
 	}
 	for _, p := range problems {
@@ -95,13 +95,22 @@ func (s *session) acquaint(ctx context.Context) {
 	}
 }
 
-// recall takes the alerts that the state has for those of the file.
-func (s *session) recall(ctx context.Context) (err error) {
+// recall takes the alerts that the state has for those of the file. Where nothing of the file
+// can be read, its name neither, they are those of the only file that the state knows.
+func (s *session) recall(ctx context.Context, problems config.Problems) (err error) {
 	store, err := s.readFile(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
+	scopes, err := store.Scopes(ctx)
+	if err != nil {
+		return err
+	}
+	unreadable := slices.ContainsFunc(problems, func(p config.Problem) bool { return p.Path == "" && p.Severity != "warning" })
+	if unreadable && len(scopes) == 1 {
+		s.file.Scope = scopes[0]
+	}
 	definitions, err := store.Definitions(ctx, s.file.Scope)
 	recalled(s.file, definitions)
 	return err

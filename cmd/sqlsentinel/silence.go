@@ -174,8 +174,7 @@ func (s *session) define(ctx context.Context, steps *sentinel.Sentinel, store ke
 	if !errors.Is(err, sentinel.ErrNotFound) {
 		return err
 	}
-	_, err = steps.Sync(ctx, s.file.Scope, s.file.Alerts)
-	return err
+	return steps.Define(ctx, x)
 }
 
 // longest is how long a silence may last, in hours; a longer one is to disable the alert.
@@ -209,7 +208,7 @@ func (s *session) silenceEnd(flags silenceFlags, zone *time.Location) (time.Time
 
 // silenceLength reads a duration; a bare number is hours.
 func silenceLength(text string) (time.Duration, error) {
-	if hours, err := strconv.ParseFloat(strings.TrimSpace(text), 64); err == nil && !math.IsNaN(hours) {
+	if hours, err := strconv.ParseFloat(strings.TrimSpace(text), 64); err == nil && !math.IsNaN(hours) && !strings.ContainsAny(text, "eExXpP") {
 		if hours <= 0 || hours > longest {
 			return 0, usagef("--duration %q must be longer than nothing and ten years at most", text)
 		}

@@ -100,11 +100,19 @@ func (s *session) requeue(ctx context.Context, store keeper, d alert.Delivery, r
 	if err := store.Enqueue(ctx, []alert.Delivery{d}); err != nil {
 		return err
 	}
+	s.takeLetter(ctx, d)
+	return nil
+}
+
+// takeLetter takes a delivery's letter off the dead-letter queue of a stack.
+func (s *session) takeLetter(ctx context.Context, d alert.Delivery) {
+	if s.stack == nil {
+		return
+	}
 	if url := s.stack.DeadLetters[d.Target.Channel]; url != "" {
 		_, err := s.stack.Queue().Take(ctx, url, d.ID)
 		s.warn("the dead letter of "+d.ID+" stays on its queue", err)
 	}
-	return nil
 }
 
 // onAWS is a message of a dry run there: what it says, without the settings that only the

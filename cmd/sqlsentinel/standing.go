@@ -120,10 +120,15 @@ func (s *session) time(out *standing, x alert.Alert, state alert.State, k knowle
 	out.NextRun = when(schedule.Next(now))
 	stored, known := k.definitions[x.Name]
 	was := stored.Alert
-	if !known || was.Schedule != x.Schedule || was.Timezone != x.Timezone || was.Enabled != x.Enabled {
-		return nil // no run has seen this schedule yet
+	if !known || !was.Enabled {
+		return nil
 	}
-	tick, overdue := alert.Overdue(x, state, schedule, stored.ScheduledSince, now)
+	if was.Schedule != x.Schedule || was.Timezone != x.Timezone { // no run has seen that of the file yet
+		if schedule, err = schedules.Parse(was.Schedule, was.Timezone); err != nil {
+			return fmt.Errorf("read the stored schedule of %q: %w", x.Name, err)
+		}
+	}
+	tick, overdue := alert.Overdue(was, state, schedule, stored.ScheduledSince, now)
 	out.tick, out.Overdue = when(tick), overdue
 	return nil
 }

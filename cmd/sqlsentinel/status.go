@@ -98,19 +98,22 @@ func (s *session) knowledge(ctx context.Context) (k knowledge, err error) {
 	outages, err := store.Outages(ctx, s.file.Scope)
 	k.outages = []outageJSON{}
 	for _, o := range outages {
-		k.outages = append(k.outages, outageJSON{s.subject(o), o.Episode.Opened, s.file.Secrets.Clean(o.Cause)})
+		if name, here := s.subject(o); here {
+			k.outages = append(k.outages, outageJSON{name, o.Episode.Opened, s.file.Secrets.Clean(o.Cause)})
+		}
 	}
 	return k, err
 }
 
-// subject names an outage for people: a target by its label.
-func (s *session) subject(o alert.Outage) string {
+// subject names an outage for people: a target by its label. A target that left the file is
+// not here any more: nobody waits for its end.
+func (s *session) subject(o alert.Outage) (name string, here bool) {
 	for _, t := range s.targets(s.file.Alerts) {
 		if alert.TargetSubject(t.ID) == o.Subject {
-			return "target " + t.Label
+			return "target " + t.Label, true
 		}
 	}
-	return o.Subject
+	return o.Subject, !strings.HasPrefix(o.Subject, alert.TargetSubject(""))
 }
 
 // printStatus prints a table, then what is out.

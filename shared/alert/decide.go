@@ -2,6 +2,7 @@ package alert
 
 import (
 	"fmt"
+	"iter"
 	"time"
 )
 
@@ -152,20 +153,40 @@ func newDecider(in Input) *decider {
 // indexTargets lists today's targets: notify, then escalation steps, then errors and owners.
 func (d *decider) indexTargets() {
 	d.current = make(map[string]Target, len(d.a.Notify))
-	add := func(targets []Target) {
-		for _, t := range targets {
-			if _, known := d.current[t.ID]; !known {
-				d.current[t.ID] = t
-				d.order = append(d.order, t.ID)
+	for t := range d.a.targets() {
+		if _, known := d.current[t.ID]; !known {
+			d.current[t.ID] = t
+			d.order = append(d.order, t.ID)
+		}
+	}
+}
+
+// targets are all targets of the alert: of notify, of its escalation, of its errors, and its
+// owners. One may come several times.
+func (a Alert) targets() iter.Seq[Target] {
+	return func(yield func(Target) bool) {
+		lists := [][]Target{a.Notify}
+		for _, step := range a.Escalate {
+			lists = append(lists, step.Notify)
+		}
+		for _, list := range append(lists, a.OnError.Notify, a.Owners) {
+			for _, t := range list {
+				if !yield(t) {
+					return
+				}
 			}
 		}
 	}
-	add(d.a.Notify)
-	for _, step := range d.a.Escalate {
-		add(step.Notify)
+}
+
+// Target finds a target of the alert by its id.
+func (a Alert) Target(id string) (Target, bool) {
+	for t := range a.targets() {
+		if t.ID == id {
+			return t, true
+		}
 	}
-	add(d.a.OnError.Notify)
-	add(d.a.Owners)
+	return Target{}, false
 }
 
 // checkClock restarts every duration if the last run lies in the future.

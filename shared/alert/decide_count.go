@@ -107,14 +107,21 @@ func (d *decider) stillOpen(id string, i *Instance) {
 	}
 	said = d.escalate(id, i) || said
 	if d.remind {
+		reminded := false
 		for _, target := range slices.Clone(i.Episode.Told) {
-			said = d.tell(d.target(target), id, i, EventReminder) || said
+			reminded = d.tell(d.target(target), id, i, EventReminder) || reminded
 		}
-		d.reasons.addFor(AlertReminded, label, fmt.Sprintf("%s have passed since the last message", d.a.RemindEvery))
+		if reminded {
+			said = true
+			d.reasons.addFor(AlertReminded, label, fmt.Sprintf("%s have passed since the last message", d.a.RemindEvery))
+		}
 	}
-	if !said && d.held == held {
+	if !said {
 		text := "the episode is open since " + stamp(i.Episode.Opened) + "; nothing new to tell"
-		if d.a.RemindEvery > 0 && !d.s.LastMessage.IsZero() {
+		switch {
+		case d.held > held:
+			text = "the episode is open since " + stamp(i.Episode.Opened) + "; what there is to tell is held back"
+		case d.a.RemindEvery > 0 && !d.s.LastMessage.IsZero():
 			text += ", the next reminder is due at " + stamp(d.s.LastMessage.Add(d.a.RemindEvery.Std()))
 		}
 		d.reasons.addFor(AlertOpen, label, text)

@@ -80,7 +80,7 @@ func (s *Sentinel) conclude(ctx context.Context, c Claim) (Delivered, error) {
 	case err != nil:
 		return Delivered{Delivery: d}, err
 	case len(waiting) > 0:
-		return s.settle(ctx, c, s.behind(d, waiting))
+		return s.untried(s.settle(ctx, c, s.behind(d, waiting)))
 	case d.Crashes >= maxCrashes:
 		return s.settle(ctx, c, outcome{status: alert.Dead, attempts: d.Attempts, cause: "the sender died or stopped 3 times before it could record an answer"})
 	}
@@ -88,10 +88,36 @@ func (s *Sentinel) conclude(ctx context.Context, c Claim) (Delivered, error) {
 		return s.settle(ctx, c, outcome{status: alert.Superseded, attempts: d.Attempts, cause: "the episode closed before it could be sent"})
 	}
 	if !s.Now().Before(d.LeaseUntil.Add(-d.Target.WithDefaults().Timeout.Std())) {
-		return s.settle(ctx, c, outcome{status: alert.Pending, due: s.Now(), attempts: d.Attempts, cause: d.LastError})
+		return s.untried(s.settle(ctx, c, outcome{status: alert.Pending, due: s.Now(), attempts: d.Attempts, cause: d.LastError}))
 	}
+	d.Target = s.target(ctx, d)
 	err := s.Send.Send(ctx, d)
 	return s.settle(ctx, c, judge(d, err, s.Now(), s.Jitter()))
+}
+
+// untried is the result of a claim that came to no attempt.
+func (s *Sentinel) untried(out Delivered, err error) (Delivered, error) {
+	out.Tried = false
+	return out, err
+}
+
+// target is where a delivery goes: a target that was decided on a while ago, by today's
+// settings where the alert still has it, for who mends an address wants what waits to go
+// there; else as it was decided. Its channel stays, and the timeout, which the lease goes by.
+func (s *Sentinel) target(ctx context.Context, d alert.Delivery) alert.Target {
+	if d.Attempts == 0 && d.Try <= 1 && s.Now().Sub(d.CreatedAt) < time.Minute {
+		return d.Target
+	}
+	snapshot, err := s.Store.Load(ctx, alert.ID{Scope: d.Scope, Name: d.Alert})
+	if err != nil {
+		return d.Target
+	}
+	today, ok := snapshot.Definition.Alert.Target(d.Target.ID)
+	if !ok || today.Channel != d.Target.Channel {
+		return d.Target
+	}
+	today.Timeout = d.Target.Timeout
+	return today
 }
 
 // predecessors are the deliveries that must be settled first. One that is not worth

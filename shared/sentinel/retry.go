@@ -56,7 +56,8 @@ func judge(d alert.Delivery, err error, now time.Time, jitter float64) outcome {
 		return out
 	}
 	var pause time.Duration
-	if sendErr != nil && sendErr.RetryAfter > 0 {
+	asked := sendErr != nil && sendErr.RetryAfter > 0
+	if asked {
 		pause = min(sendErr.RetryAfter, maxWait)
 	} else {
 		out.attempts++
@@ -68,7 +69,11 @@ func judge(d alert.Delivery, err error, now time.Time, jitter float64) outcome {
 		pause += time.Duration(jitter * float64(pause) / 4)
 	}
 	out.due = now.Add(pause)
-	if out.due.After(began.Add(t.GiveUpAfter.Std())) {
+	end := began.Add(t.GiveUpAfter.Std())
+	if asked && now.Before(end) && out.due.After(end) {
+		out.due = end // it asked for more than there is: it is tried once more at the end
+	}
+	if out.due.After(end) {
 		out.status, out.due, out.soon = alert.Dead, time.Time{}, false
 		out.cause = "given up after " + t.GiveUpAfter.String() + ": " + err.Error()
 	}

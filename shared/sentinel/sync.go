@@ -62,6 +62,19 @@ func (s *Sentinel) Sync(ctx context.Context, scope string, alerts []alert.Alert)
 	return report, nil
 }
 
+// Define stores the definition of one alert that the store does not have yet. It leaves all
+// others as they are, where Sync would remove those that its file does not have.
+func (s *Sentinel) Define(ctx context.Context, a alert.Alert) error {
+	hash, err := Hash(a)
+	if err != nil {
+		return fmt.Errorf("define %q: %w", a.Name, err)
+	}
+	if err := s.Store.PutDefinitions(ctx, []Definition{{Alert: a, Fingerprint: hash, ScheduledSince: s.Now()}}); err != nil {
+		return fmt.Errorf("define %q: %w", a.Name, err)
+	}
+	return nil
+}
+
 // changes lists the definitions to store and closes what a change ends.
 func (s *Sentinel) changes(ctx context.Context, alerts []alert.Alert, stored map[string]Fingerprint, report *SyncReport) ([]Definition, error) {
 	var put []Definition

@@ -18,7 +18,7 @@ import (
 // spoil changes the state file as another program would.
 func (r *rig) spoil(statement string) {
 	r.t.Helper()
-	db, err := sql.Open("sqlite", filepath.Join(r.dir, "state.db"))
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(r.dir, "state.db")+"?_pragma=busy_timeout(10000)")
 	require.NoError(r.t, err)
 	_, err = db.ExecContext(r.t.Context(), statement)
 	require.NoError(r.t, errors.Join(err, db.Close()))

@@ -88,7 +88,8 @@ type Daemon struct {
 	problem string    // of the alert file, as it is now
 	loaded  time.Time // when the file in force was read
 	beaten  time.Time
-	pruned  string // the day
+	pruned  string   // the day
+	gone    []string // the alerts that the last reading did not have; the watching loop's own
 	report  sentinel.TickReport
 	moved   chan struct{} // the agenda is another
 	astray  chan struct{} // the state is no more what the file says

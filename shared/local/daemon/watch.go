@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 )
@@ -47,7 +48,7 @@ func (d *Daemon) watch(ctx context.Context) {
 			again, agreed = d.reload(ctx, false)
 			// What changed meanwhile is read next; so are files that are named for the first time.
 			seen, first, changed = d.fingerprint(), now, now
-		case !again.IsZero() && !now.Before(again):
+		case !again.IsZero() && !now.Before(again) && seen == read: // else the change is read first
 			again, agreed = d.reload(ctx, agreed)
 		}
 	}
@@ -127,12 +128,19 @@ func (d *Daemon) adopt(ctx context.Context, setup *Setup, agreed bool) (time.Tim
 		err := fmt.Errorf("its name was %q and is %q now: %w", now.Scope, setup.Scope, errOther)
 		return again, joinClose(err, setup)
 	}
+	definitions, err := d.Store.Definitions(ctx, setup.Scope)
+	if err != nil {
+		return again, joinClose(err, setup)
+	}
+	gone := missing(definitions, setup.Alerts)
+	var names []string
+	for _, a := range gone {
+		names = append(names, a.Name)
+		agreed = agreed && slices.Contains(d.gone, a.Name)
+	}
+	d.gone = names
 	if !agreed {
-		definitions, err := d.Store.Definitions(ctx, setup.Scope)
-		if err != nil {
-			return again, joinClose(err, setup)
-		}
-		if gone := missing(definitions, setup.Alerts); len(gone) > 0 {
+		if len(gone) > 0 {
 			again = d.Clock.Now().Add(agreement)
 			d.Log.Info("alerts are missing from the file; they are removed if it says so again", "count", len(gone), "in", agreement.String())
 		}

@@ -115,6 +115,26 @@ func TestAnAlertIsRemovedOnceTwoReadingsAgree(t *testing.T) {
 	})
 }
 
+// Another alert is missing at the second reading, for a moment: that is no agreement on it.
+func TestReadingsAgreeOnlyOnWhatBothDoNotHave(t *testing.T) {
+	play(t, func(r *rig) {
+		a, b, c := minutely("a", "webhook-team"), minutely("b", "webhook-team"), minutely("c", "webhook-team")
+		r.alerts = []alert.Alert{a, b, c}
+		r.says(alert.StatusAlert)
+		r.start(r.store)
+		time.Sleep(50 * time.Second) // 00:01:00
+		require.Len(t, r.told(), 3)
+		r.edit(a, b)
+		time.Sleep(10500 * time.Millisecond)
+		r.edit(a)
+		time.Sleep(700 * time.Millisecond)
+		r.edit(a, b)
+		time.Sleep(30 * time.Second)
+		require.Len(t, r.told(), 4)
+		require.Equal(t, "c", r.told()[3].alert)
+	})
+}
+
 func TestAnAlertThatComesBackAtOnceWasNeverGone(t *testing.T) {
 	play(t, func(r *rig) {
 		r.alerts = []alert.Alert{minutely("a"), minutely("b", "webhook-team")}
