@@ -188,7 +188,7 @@ func TestASenderThatIsOutOfTimeGivesTheRestBack(t *testing.T) {
 
 func TestASenderThatDiesIsFollowedByAnother(t *testing.T) {
 	w := newWorld(t)
-	w.env["SENTINEL_LEASE_MARGIN"] = "1"
+	w.env["SENTINEL_LEASE_MARGIN"] = "10"
 	w.web.hang(func() { w.function("webhook").Kill() })
 	d := w.pending(1, func(d *alert.Delivery) { d.Target.Timeout = alert.Duration(time.Second) })[0]
 	answer := w.function("webhook").Invoke(batch([]alert.Delivery{d}), 20*time.Second)

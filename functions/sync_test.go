@@ -139,7 +139,8 @@ func TestAnAlertThatIsDisabledHasNoSchedule(t *testing.T) {
 func TestTheTickRecordsRunsThatNeverCameAndTellsTheOwners(t *testing.T) {
 	w := newWorld(t)
 	w.env["SENTINEL_SWEEP_AFTER"] = "1"
-	text := strings.ReplaceAll(plain("late"), "*/5", "*") + "owners: [{channel: webhook, url: \"${HOOK_URL}\"}]\n"
+	hourly := fmt.Sprint(time.Now().Add(-20*time.Minute).Minute(), " *") // one tick is missed, and the next is far
+	text := strings.ReplaceAll(plain("late"), "*/5 *", hourly) + "owners: [{channel: webhook, url: \"${HOOK_URL}\"}]\n"
 	require.Empty(t, w.upload(text).Problem)
 	definitions, err := w.store.Definitions(t.Context(), w.stack)
 	require.NoError(t, err)

@@ -127,7 +127,7 @@ func (c crash) prepare() error {
 }
 
 func (c crash) sql(text string) error {
-	db, err := sql.Open("sqlite", filepath.Join(c.dir, "shop.db"))
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(c.dir, "shop.db")+"?_pragma=busy_timeout(30000)")
 	if err != nil {
 		return err
 	}

@@ -60,6 +60,9 @@ not wait. SIGHUP reads the alert file again, SIGUSR1 opens the log file again.`,
 			if strings.HasPrefix(path, "s3://") {
 				return usagef("the daemon follows a file of this machine; what stands in a bucket runs on AWS, or is copied here first")
 			}
+			if flags.grace < 0 {
+				return usagef("--grace is %s; it must not be less than nothing", flags.grace)
+			}
 			return a.daemon(c.Context(), path, flags)
 		},
 	}
@@ -72,9 +75,6 @@ not wait. SIGHUP reads the alert file again, SIGUSR1 opens the log file again.`,
 
 // daemon runs until a signal comes.
 func (a *app) daemon(ctx context.Context, path string, flags daemonFlags) (err error) {
-	if flags.grace < 0 {
-		return usagef("--grace is %s; it must not be less than nothing", flags.grace)
-	}
 	to, closeLog, err := a.daemonLog(flags.logFile)
 	if err != nil {
 		return err

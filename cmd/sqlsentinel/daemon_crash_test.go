@@ -52,24 +52,28 @@ type told struct {
 	Event   string `json:"event"`
 }
 
-// A shaky receiver fails a third of the time.
+// A shaky receiver fails a third of the time, and one message three times in a row at most:
+// after more of them the next attempt is an hour away.
 type shaky struct {
 	*httptest.Server
-	mu  sync.Mutex
-	got []told
+	mu     sync.Mutex
+	got    []told
+	failed map[string]int
 }
 
 func newShaky(t *testing.T) *shaky {
-	s := &shaky{}
+	s := &shaky{failed: map[string]int{}}
 	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		var m told
-		if rand.N(3) == 0 || json.Unmarshal(body, &m) != nil {
+		if json.Unmarshal(body, &m) != nil || rand.N(3) == 0 && s.failed[m.Key] < 3 {
+			s.failed[m.Key]++
 			w.WriteHeader(http.StatusInternalServerError)
 			return
 		}
+		delete(s.failed, m.Key)
 		s.got = append(s.got, m)
 	}))
 	t.Cleanup(s.Close)
@@ -131,8 +135,8 @@ func TestAKilledDaemon(t *testing.T) {
 	require.NoError(t, err)
 	defer func() { _ = store.Close() }()
 	text := func() string { b, _ := os.ReadFile(heard.Name()); return string(b) }
-	require.Eventually(t, func() bool { return strings.Contains(text(), `"message":"started"`) }, 30*time.Second, 20*time.Millisecond)
-	require.Eventually(t, func() bool { return c.quiet(t, store) }, 60*time.Second, 100*time.Millisecond, "everything is delivered in the end")
+	require.Eventually(t, func() bool { return strings.Contains(text(), `"message":"started"`) }, 60*time.Second, 20*time.Millisecond)
+	require.Eventually(t, func() bool { return c.quiet(t, store) }, 120*time.Second, 100*time.Millisecond, "everything is delivered in the end")
 	require.NoError(t, last.Process.Signal(syscall.SIGTERM))
 	require.NoError(t, last.Wait(), "it ends with 0 when it is told to: %s", text())
 	c.account(t, store, ear.got)
@@ -151,6 +155,7 @@ func startDaemon(t *testing.T, clock fastClock, log io.Writer, args ...string) *
 	cmd.Env = append(os.Environ(), "SENTINEL_DAEMON_CHILD="+strings.Join(args, "\n"), fmt.Sprint("SENTINEL_DAEMON_START=", clock.start.UnixNano()))
 	cmd.Stdout, cmd.Stderr = log, log
 	require.NoError(t, cmd.Start())
+	t.Cleanup(func() { _ = cmd.Process.Kill() }) // it has ended unless the test failed
 	return cmd
 }
 

@@ -81,7 +81,7 @@ func (a *ailing) ill(words string) (lines int) {
 	a.eventually("the heartbeat stops", func() bool { return strings.Contains(a.log.String(), "the heartbeat is not sent") })
 	beats, logged, ticks := a.beats.Load(), strings.Count(a.log.String(), "\n"), a.failed()
 	a.eventually("more ticks fail", func() bool { return a.failed() >= ticks+3 })
-	require.LessOrEqual(a.t, a.beats.Load(), beats, "no heartbeat meanwhile")
+	require.LessOrEqual(a.t, a.beats.Load(), beats, "no heartbeat meanwhile: %s", a.log)
 	return strings.Count(a.log.String(), "\n") - logged
 }
 

@@ -17,7 +17,7 @@ import (
 
 // execSQLite runs SQL on a database file, which it creates.
 func execSQLite(path, text string) error {
-	db, err := sql.Open("sqlite", "file:"+path)
+	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(30000)")
 	if err != nil {
 		return err
 	}
@@ -67,7 +67,7 @@ func (c *cli) call(ctx context.Context, command string, args ...string) (code in
 // lock holds the write lock of a database until it is released.
 func lock(t *testing.T, path string) (release func()) {
 	t.Helper()
-	db, err := sql.Open("sqlite", "file:"+path)
+	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(30000)")
 	require.NoError(t, err)
 	conn, err := db.Conn(t.Context())
 	require.NoError(t, err)

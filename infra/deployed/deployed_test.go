@@ -110,7 +110,7 @@ func must[T any](v T, err error) T {
 
 // command runs a program with the cloud's credentials and returns what it prints.
 func (s *site) command(dir, name string, args ...string) (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
 	defer cancel()
 	c := exec.CommandContext(ctx, name, args...)
 	c.Dir = dir
@@ -143,7 +143,7 @@ func (s *site) choices(more ...string) []string {
 func (s *site) deploy(more ...string) {
 	s.Helper()
 	s.cdk(append([]string{"deploy", "--method=direct", "--require-approval", "never"}, s.choices(more...)...)...)
-	out, err := s.command("..", "go", "run", "./settle", "-stack", stackName, "-timeout", "60s")
+	out, err := s.command("..", "go", "run", "./settle", "-stack", stackName, "-timeout", "240s")
 	require.NoError(s, err)
 	require.Contains(s, out, stackName+" stands")
 }

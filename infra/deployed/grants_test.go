@@ -39,7 +39,7 @@ func TestTheGrantsAreEnoughAndEachIsNeeded(t *testing.T) {
 	s.deploy()
 	s.secrets()
 	s.apply(grantsConfig)
-	s.eventually(90*time.Second, "a schedule fires by itself and its message arrives", func() bool { return len(s.web.at("/hook")) == 1 })
+	s.eventually(240*time.Second, "a schedule fires by itself and its message arrives", func() bool { return len(s.web.at("/hook")) == 1 })
 
 	s.people()
 

@@ -70,7 +70,7 @@ func TestAStackIsDeployedUsedUpdatedDestroyedAndDeployedAgain(t *testing.T) {
 	s.web.answers("/sour", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadRequest) })
 	s.apply(shopConfig)
 
-	s.eventually(90*time.Second, "a schedule fires by itself and its message arrives everywhere", func() bool {
+	s.eventually(240*time.Second, "a schedule fires by itself and its message arrives everywhere", func() bool {
 		return len(s.web.at("/hook")) == 1 && len(s.web.at("/slack")) == 1
 	})
 	announced := read(t, s.web.at("/hook")[0])
@@ -103,12 +103,12 @@ func (s *site) redrive() int {
 		}
 		return id != ""
 	})
-	s.eventually(30*time.Second, "it is on the dead-letter queue", func() bool { return s.letters("Webhook", id) == 1 })
+	s.eventually(120*time.Second, "it is on the dead-letter queue", func() bool { return s.letters("Webhook", id) == 1 })
 	before := len(s.web.at("/sour"))
 	s.web.answers("/sour", nil)
 	s.sentinel("deliveries", "redrive", id, "--state", "dynamodb://"+stackName)
-	s.eventually(30*time.Second, "it is sent", func() bool { return len(s.web.at("/sour")) == before+1 })
-	s.eventually(30*time.Second, "it has left the dead-letter queue", func() bool { return s.letters("Webhook", id) == 0 })
+	s.eventually(120*time.Second, "it is sent", func() bool { return len(s.web.at("/sour")) == before+1 })
+	s.eventually(120*time.Second, "it has left the dead-letter queue", func() bool { return s.letters("Webhook", id) == 0 })
 	return before
 }
 
@@ -169,7 +169,7 @@ func (s *site) update(announced message) {
 	s.deploy("queryMemory=300", "logRetentionDays=60")
 	_, err := s.shop.Exec("INSERT INTO orders VALUES (500)")
 	require.NoError(s, err)
-	s.eventually(90*time.Second, "the recovery arrives", func() bool { return len(s.web.at("/hook")) == 2 })
+	s.eventually(240*time.Second, "the recovery arrives", func() bool { return len(s.web.at("/hook")) == 2 })
 	require.Equal(s, message{"recovery", "Revenue", announced.Episode}, read(s, s.web.at("/hook")[1]))
 }
 

@@ -203,6 +203,9 @@ func TestProcessesShareAFileWithoutEverFindingItLocked(t *testing.T) {
 	for range 4 { // they also create it at the same time
 		children = append(children, start(t, "share", path))
 	}
+	for _, c := range children {
+		require.Equal(t, "sharing", c.line())
+	}
 	<-time.After(span)
 	for _, c := range children {
 		require.NoError(t, c.in.Close())

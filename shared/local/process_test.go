@@ -136,7 +136,7 @@ func commitRun(s *local.Store, name string, n int) error {
 }
 
 // share raises a counter that all processes share and runs an alert of its own, until its
-// input ends. It prints how often it did.
+// input ends. It prints "sharing" once it did, and at the end how often.
 func share(path string) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -155,6 +155,9 @@ func share(path string) error {
 		}
 		if err := commitRun(s, strconv.Itoa(os.Getpid()), n); err != nil {
 			return fmt.Errorf("run: %w", err)
+		}
+		if n == 0 {
+			fmt.Println("sharing")
 		}
 	}
 	fmt.Println(n)

@@ -174,9 +174,9 @@ func TestWhatIsNoAnswerOfSESIsTriedAgain(t *testing.T) {
 	slow := listen(t, func(http.ResponseWriter, *http.Request) { <-stop })
 	t.Cleanup(func() { close(stop) })
 	d := sesMail(t)
-	d.Target.Timeout = alert.Duration(100 * time.Millisecond)
+	d.Target.Timeout = alert.Duration(2 * time.Second)
 	err = failed(t, sesAt(t, slow.URL).Send(t.Context(), d))
-	require.Equal(t, alert.SendError{Message: "no answer within 100ms"}, *err)
+	require.Equal(t, alert.SendError{Message: "no answer within 2s"}, *err)
 	slow.one(t)
 
 	gone := listen(t, nil)

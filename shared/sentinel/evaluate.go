@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/sqlsentinel/sqlsentinel/shared/alert"
@@ -169,10 +171,14 @@ func (s *Sentinel) record(ctx context.Context, run alert.Run, snapshot Snapshot,
 			if err != nil {
 				return fmt.Errorf("load again: %w", err)
 			}
+			was := snapshot.Definition.Alert.Key
 			snapshot = fresh
 			if done, evaluation, err := s.notFresh(ctx, run, fresh); done {
 				out = evaluation
 				return err
+			}
+			if !slices.EqualFunc(fresh.Definition.Alert.Key, was, strings.EqualFold) {
+				return errors.New("the alert got another key while its query ran, and the result is of the old one: nothing follows from it, and it must run again")
 			}
 		}
 		first = false

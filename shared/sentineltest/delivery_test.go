@@ -333,3 +333,68 @@ func TestARecoveryGoesByTodaysSettingsOfItsTarget(t *testing.T) {
 	b.answer = func(context.Context) alert.Result { return alert.Result{Rows: []alert.Row{{Status: alert.StatusOK}}} }
 	require.JSONEq(t, `{"url":"https://new.example.com"}`, string(b.run(t).Target.Settings))
 }
+
+func TestWhatWaitsGoesByTodaysSettingsOfItsTarget(t *testing.T) {
+	b := newRig(t)
+	var urls []string
+	b.send = func(d alert.Delivery) error {
+		urls = append(urls, string(d.Target.Settings))
+		return errors.New("HTTP 500")
+	}
+	d := b.deliver(t, b.run(t))
+	edited := plainAlert("revenue")
+	edited.Notify[0].Settings = []byte(`{"url":"https://new.example.com"}`)
+	_, err := b.Sync(t.Context(), "shop", []alert.Alert{edited})
+	require.NoError(t, err)
+	b.now = d.DueAt
+	d = b.deliver(t, d)
+	edited.Notify = nil
+	_, err = b.Sync(t.Context(), "shop", []alert.Alert{edited})
+	require.NoError(t, err)
+	b.now = d.DueAt
+	b.deliver(t, d)
+	require.Len(t, urls, 3)
+	require.JSONEq(t, `{"url":"https://new.example.com"}`, urls[1])
+	require.Equal(t, urls[0], urls[2], "its target left the file: as it was decided")
+}
+
+func TestAWaitThatIsLongerThanTheTimeLeftEndsInOneMoreAttempt(t *testing.T) {
+	b := newRig(t)
+	short := plainAlert("revenue")
+	short.Notify[0].GiveUpAfter = alert.Duration(30 * time.Minute)
+	_, err := b.Sync(t.Context(), "shop", []alert.Alert{short})
+	require.NoError(t, err)
+	b.send = func(alert.Delivery) error { return &alert.SendError{Message: "HTTP 503", RetryAfter: time.Hour} }
+	d := b.deliver(t, b.run(t))
+	require.Equal(t, alert.Pending, d.Status)
+	require.Equal(t, b.now.Add(30*time.Minute), d.DueAt)
+	b.now = d.DueAt
+	require.Equal(t, alert.Dead, b.deliver(t, d).Status)
+}
+
+func TestAResultOfAnOldKeyIsNotDecidedUnderANewOne(t *testing.T) {
+	b := newRig(t)
+	keyed := plainAlert("revenue")
+	keyed.Key = []string{"region"}
+	_, err := b.Sync(t.Context(), "shop", []alert.Alert{keyed})
+	require.NoError(t, err)
+	eu := alert.Fields{{Name: "region", Value: alert.TextValue("EU")}}
+	b.answer = func(context.Context) alert.Result {
+		return alert.Result{Rows: []alert.Row{{Instance: eu, Status: alert.StatusAlert}}}
+	}
+	b.run(t)
+	b.now = b.now.Add(time.Minute)
+	answer := b.answer
+	b.answer = func(ctx context.Context) alert.Result {
+		_, err := b.Sync(ctx, "shop", []alert.Alert{plainAlert("revenue")})
+		require.NoError(t, err)
+		return answer(ctx)
+	}
+	_, err = b.Evaluate(t.Context(), keyed.ID(), b.now)
+	require.ErrorContains(t, err, "got another key while its query ran")
+	snapshot, err := b.memory.Load(t.Context(), keyed.ID())
+	require.NoError(t, err)
+	require.Zero(t, snapshot.State.Open())
+	b.answer = func(context.Context) alert.Result { return alert.Result{Rows: []alert.Row{{Status: alert.StatusAlert}}} }
+	b.run(t) // the same run again
+}

@@ -66,11 +66,11 @@ func (d *Daemon) beat(ctx context.Context, setup *Setup, report sentinel.TickRep
 	d.mu.Lock()
 	invalid := d.problem != ""
 	d.mu.Unlock()
-	unwritable := d.state(ctx).Detail
+	unclaimed := d.posts.resting() // messages wait, and the state does not take what becomes of them
 	still := !d.alive("deliveries", &d.sending).OK || !d.alive("schedules", &d.ticking).OK
-	if invalid || still || unwritable != "" || report.Dead > 0 || report.Overdue > 0 || d.unrecorded.Load() > 0 {
+	if invalid || still || unclaimed || report.Dead > 0 || report.Overdue > 0 || d.unrecorded.Load() > 0 {
 		d.Log.Warn("the heartbeat is not sent: the watching itself is ill", "invalid_config", invalid, "dead", report.Dead,
-			"overdue", report.Overdue, "unrecorded", d.unrecorded.Load(), "still", still, "state", unwritable)
+			"overdue", report.Overdue, "unrecorded", d.unrecorded.Load(), "still", still, "unclaimed", unclaimed)
 		return
 	}
 	if err := setup.Beat(ctx); err != nil {

@@ -50,9 +50,13 @@ func (d *Disk) Fill() error {
 	if err != nil {
 		return fmt.Errorf("fill the disk: %w", err)
 	}
-	page := make([]byte, 4096)
-	for err == nil {
-		_, err = f.Write(page)
+	for _, size := range []int{1 << 20, 4096} { // quickly, then to the end
+		for block := make([]byte, size); err == nil; {
+			_, err = f.Write(block)
+		}
+		if size > 4096 && errors.Is(err, syscall.ENOSPC) {
+			err = nil
+		}
 	}
 	if closed := f.Close(); closed != nil || !errors.Is(err, syscall.ENOSPC) {
 		return fmt.Errorf("fill the disk: %w", errors.Join(err, closed))
