@@ -395,6 +395,8 @@ func TestAResultOfAnOldKeyIsNotDecidedUnderANewOne(t *testing.T) {
 	snapshot, err := b.memory.Load(t.Context(), keyed.ID())
 	require.NoError(t, err)
 	require.Zero(t, snapshot.State.Open())
-	b.answer = func(context.Context) alert.Result { return alert.Result{Rows: []alert.Row{{Status: alert.StatusAlert}}} }
+	b.answer = func(context.Context) alert.Result {
+		return alert.Result{Rows: []alert.Row{{Status: alert.StatusAlert}}}
+	}
 	b.run(t) // the same run again
 }
