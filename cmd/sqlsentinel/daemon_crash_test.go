@@ -178,11 +178,11 @@ func TestDaemonChild(t *testing.T) {
 
 // quiet tells whether the alert has recovered and all is told.
 func (c crash) quiet(t *testing.T, store *local.Store) bool {
-	next, err := store.NextDue(t.Context(), "alerts")
-	require.NoError(t, err)
 	states, err := store.States(t.Context(), "alerts")
 	require.NoError(t, err)
 	state := states["stock"]
+	next, err := store.NextDue(t.Context(), "alerts") // after the states: their messages are stored with them
+	require.NoError(t, err)
 	return next.IsZero() && state.Last != nil && state.Last.Status == alert.StatusOK && state.Open() == 0
 }
 
